@@ -1,0 +1,32 @@
+import { randomFillSync } from 'node:crypto';
+
+/** Where a core takes its chance from. The simulation gives a seeded one. */
+export interface RandomSource {
+  /** `length` random bytes. */
+  bytes(length: number): Buffer;
+  /** A whole number in [0, 2^32). */
+  uint32(): number;
+  /** A real number in [low, high). */
+  uniform(low: number, high: number): number;
+}
+
+const POOL_BYTES = 8192;
+const pool = Buffer.allocUnsafeSlow(POOL_BYTES);
+let taken = POOL_BYTES;
+
+function uint32(): number {
+  if (taken + 4 > POOL_BYTES) {
+    randomFillSync(pool);
+    taken = 0;
+  }
+  const value = pool.readUInt32LE(taken);
+  taken += 4;
+  return value;
+}
+
+/** Cryptographically strong randomness of the machine. */
+export const systemRandom: RandomSource = {
+  bytes: (length) => randomFillSync(Buffer.allocUnsafe(length)),
+  uint32,
+  uniform: (low, high) => low + (uint32() / 0x1_0000_0000) * (high - low),
+};

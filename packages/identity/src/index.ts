@@ -1,0 +1,1 @@
+export { commonBits, compareDistance, InfoHash, lowbit, PkId } from './info-hash.js';
