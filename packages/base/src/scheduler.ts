@@ -21,6 +21,12 @@ interface HeapJob extends Job {
 export class Scheduler {
   private readonly heap: HeapJob[] = [];
   private sequence = 0;
+  private readonly onEarlier: ((dueMs: number) => void) | undefined;
+
+  /** `onEarlier` is told when a job becomes the next one due: the moment to arm the real timer anew. */
+  constructor(onEarlier?: (dueMs: number) => void) {
+    this.onEarlier = onEarlier;
+  }
 
   /** Number of jobs that wait. */
   get size(): number {
@@ -37,6 +43,7 @@ export class Scheduler {
     const job: HeapJob = { dueMs, sequence: this.sequence++, index: this.heap.length, run };
     this.heap.push(job);
     this.up(job.index);
+    if (job.index === 0) this.onEarlier?.(dueMs);
     return job;
   }
 
@@ -49,13 +56,14 @@ export class Scheduler {
       own.sequence = this.sequence++;
       this.heap.push(own);
       this.up(own.index);
-      return;
+    } else {
+      if (own.dueMs === dueMs) return;
+      own.dueMs = dueMs;
+      own.sequence = this.sequence++;
+      this.up(own.index);
+      this.down(own.index);
     }
-    if (own.dueMs === dueMs) return;
-    own.dueMs = dueMs;
-    own.sequence = this.sequence++;
-    this.up(own.index);
-    this.down(own.index);
+    if (own.index === 0) this.onEarlier?.(dueMs);
   }
 
   /** Takes a job out. Nothing happens if it already ran or is undefined. */
@@ -71,6 +79,15 @@ export class Scheduler {
       this.remove(job);
       job.run();
     }
+  }
+
+  /** Runs the job that is due first, whether its time has come or not. False when there is none. */
+  runFirst(): boolean {
+    const job = this.heap[0];
+    if (!job) return false;
+    this.remove(job);
+    job.run();
+    return true;
   }
 
   /** Forgets all jobs. */
