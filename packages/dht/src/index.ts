@@ -1,1 +1,20 @@
-export {};
+export { isMartian } from './core/address-filter.js';
+export {
+  DhtCore,
+  type DhtCoreComponents,
+  type DhtCoreOptions,
+  type GetHandler,
+} from './core/dht-core.js';
+export type { Connectivity, Health } from './core/health.js';
+export type { ListenCallback } from './core/listen-group.js';
+export { DEFAULT_LISTENER_LIMITS, type ListenerLimits } from './core/listeners.js';
+export { DEFAULT_RATE_LIMITS, type RateLimits } from './core/rate-limiter.js';
+export { DEFAULT_STORAGE_LIMITS, type StorageLimits } from './core/storage.js';
+export { BUILT_IN_TYPES, longIdKey, MAX_VALUE_BYTES, secureType, type ValueType } from './core/value-types.js';
+export * from './wire/built-in-types.js';
+export { decodeMessage, Message, type MessageKind, Want } from './wire/message.js';
+export { MessageEncoder } from './wire/message-encoder.js';
+export { decodeNodeBlob, encodeNodeBlob, type NodeAddress } from './wire/node-blob.js';
+export { type Condition, Field, type FieldValues, Query } from './wire/query.js';
+export { decodeSocketAddress, encodeSocketAddress } from './wire/socket-address.js';
+export { Value, type ValueFields } from './wire/value.js';

@@ -1,0 +1,906 @@
+import { channel } from 'node:diagnostics_channel';
+import { type Clock, Endpoint, type Family, type RandomSource, Scheduler } from '@atoll/base';
+import { compareDistance, InfoHash } from '@atoll/identity';
+import { decodeMessage, type Message } from '../wire/message.js';
+import { MessageEncoder } from '../wire/message-encoder.js';
+import { decodeNodeBlob, type NodeAddress } from '../wire/node-blob.js';
+import type { FieldValues } from '../wire/query.js';
+import { Query } from '../wire/query.js';
+import type { Value } from '../wire/value.js';
+import { BlockList, isLoopback, isMartian } from './address-filter.js';
+import { BootstrapTimer } from './bootstrap.js';
+import { AnswerRatio, type Connectivity, deriveHealth, type Health } from './health.js';
+import { type ListenCallback, ListenGroup } from './listen-group.js';
+import { DEFAULT_LISTENER_LIMITS, type ListenerLimits, RemoteListeners } from './listeners.js';
+import { maintainBuckets, maintainNeighborhood } from './maintenance.js';
+import { NodeCache } from './node-cache.js';
+import type { NodeRecord } from './node-record.js';
+import { Pacer } from './pacer.js';
+import { PublicAddress } from './public-address.js';
+import { DEFAULT_RATE_LIMITS, RateLimiter, type RateLimits } from './rate-limiter.js';
+import { Reassembly } from './reassembly.js';
+import { RequestEngine } from './requests.js';
+import { BUCKET_NODES, type Confirm, RoutingTable } from './routing-table.js';
+import { Search, TARGET_NODES } from './search.js';
+import { type SearchAnnounce, SearchAnnounces } from './search-announces.js';
+import { type SearchGet, SearchGets } from './search-gets.js';
+import { SearchIndex } from './search-index.js';
+import { SearchListens } from './search-listens.js';
+import { RequestServer } from './server.js';
+import { DEFAULT_STORAGE_LIMITS, Storage, type StorageLimits, type StoredValue } from './storage.js';
+import { Tokens } from './tokens.js';
+import { type ValueType, ValueTypes } from './value-types.js';
+
+/** What a core is fed with. */
+export interface DhtCoreComponents {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** Sends one datagram. The bytes are valid only during the call. */
+  readonly send: (bytes: Buffer, to: Endpoint) => void;
+  /** The scheduler's next job became earlier than it was: arm the real timer. */
+  readonly wakeAt?: (dueMs: number) => void;
+  /** The bootstrap addresses should be tried: resolve them and call {@link DhtCore.pingAddress}. */
+  readonly tryBootstrap?: () => void;
+  /** A family's connectivity changed. */
+  readonly onConnectivity?: (family: Family, now: Connectivity, before: Connectivity) => void;
+}
+
+export interface DhtCoreOptions {
+  /** Node id; random when left out. */
+  readonly id?: InfoHash | undefined;
+  /** 0 is the public network. */
+  readonly networkId?: number | undefined;
+  /** Families with a socket. */
+  readonly families?: readonly Family[] | undefined;
+  /** Asks and listens, but stores nothing for others and is not given out to them. */
+  readonly isClient?: boolean | undefined;
+  /** A node that is always there: renews listens seldom. */
+  readonly isPublicStable?: boolean | undefined;
+  /** Serves newcomers: far buckets split too. */
+  readonly isBootstrap?: boolean | undefined;
+  /** Hands stored values on to nearer nodes as they appear (protocol/dht.md 12.7). */
+  readonly maintainsStorage?: boolean | undefined;
+  readonly rateLimits?: RateLimits | undefined;
+  readonly storageLimits?: StorageLimits | undefined;
+  readonly listenerLimits?: ListenerLimits | undefined;
+  /** Value types beyond the built-in ones. */
+  readonly types?: readonly ValueType[] | undefined;
+  /** Searches per family; more operations on other keys fail. */
+  readonly maxSearches?: number | undefined;
+}
+
+/** What became of a get. */
+export interface GetHandler {
+  /** Values as they come, each once. Returning false ends the get. */
+  onValues?(values: readonly Value[]): boolean | undefined;
+  /** Fields, for a query with a selection. */
+  onFields?(fields: readonly FieldValues[]): void;
+  onDone?(ok: boolean): void;
+}
+
+interface FamilyState {
+  readonly family: Family;
+  readonly table: RoutingTable;
+  readonly cache: NodeCache;
+  readonly searches: SearchIndex;
+  connectivity: Connectivity;
+}
+
+const SWEEP_MS = [2 * 60_000, 6 * 60_000] as const;
+const SEARCH_IDLE_MS = 62 * 60_000;
+const MAINTAIN_STORAGE_MS = 10 * 60_000;
+const MAX_SEARCHES = 1_048_576;
+const USER_AGENT = 'at1';
+
+const dropChannel = channel('atoll:dht:drop');
+const storeChannel = channel('atoll:dht:store');
+const connectivityChannel = channel('atoll:dht:connectivity');
+
+/**
+ * One OpenDHT node without sockets, clock or files (protocol/dht.md): feed it datagrams, tell it the time, and it says
+ * what to send. The same code runs on sockets, in the simulation and under the fuzzer.
+ */
+export class DhtCore {
+  readonly id: InfoHash;
+  readonly networkId: number;
+  readonly scheduler: Scheduler;
+  readonly storage: Storage;
+  readonly types: ValueTypes;
+  /** Counters, in numbers of datagrams. */
+  readonly stats = { received: 0, sent: 0, requests: 0, replies: 0, errors: 0, parts: 0 };
+  /** Datagrams dropped, by reason. */
+  readonly drops = new Map<string, number>();
+  private readonly parts: DhtCoreComponents;
+  private readonly options: DhtCoreOptions;
+  private readonly families = new Map<Family, FamilyState>();
+  private readonly encoder: MessageEncoder;
+  private readonly engine: RequestEngine;
+  private readonly pacer: Pacer;
+  private readonly server: RequestServer;
+  private readonly reassembly: Reassembly;
+  private readonly tokens: Tokens;
+  private readonly limiter: RateLimiter;
+  private readonly blocked = new BlockList();
+  private readonly remoteListeners: RemoteListeners;
+  private readonly groups = new Map<string, Map<string, ListenGroup>>();
+  private readonly localSource = {};
+  private readonly reported: Record<Family, PublicAddress> = { 4: new PublicAddress(), 6: new PublicAddress() };
+  private readonly bootstrapTimer: BootstrapTimer;
+  private readonly answers = new AnswerRatio();
+  private readonly reassemblyJob;
+  private readonly confirmJob;
+  private isClosed = false;
+
+  constructor(components: DhtCoreComponents, options: DhtCoreOptions = {}) {
+    const { clock, random } = components;
+    this.parts = components;
+    this.options = options;
+    const idGiven = options.id;
+    this.id = idGiven === undefined || idGiven.isZero ? new InfoHash(random.bytes(20).latin1Slice()) : idGiven;
+    this.networkId = options.networkId ?? 0;
+    this.types = new ValueTypes(options.types);
+    this.scheduler = new Scheduler(components.wakeAt);
+    this.encoder = new MessageEncoder({
+      id: this.id,
+      networkId: this.networkId,
+      isClient: options.isClient ?? false,
+      userAgent: USER_AGENT,
+    });
+    const send = (bytes: Buffer, to: Endpoint): void => {
+      this.stats.sent++;
+      components.send(bytes, to);
+    };
+    this.pacer = new Pacer(clock, this.scheduler, send);
+    this.tokens = new Tokens(random);
+    this.limiter = new RateLimiter(options.rateLimits ?? DEFAULT_RATE_LIMITS);
+    this.remoteListeners = new RemoteListeners(options.listenerLimits ?? DEFAULT_LISTENER_LIMITS);
+    this.reassembly = new Reassembly((reason) => this.drop(`fragments: ${reason}`));
+    this.engine = new RequestEngine({
+      clock,
+      random,
+      scheduler: this.scheduler,
+      pacer: this.pacer,
+      send,
+      onNodeExpired: (node) => this.nodeExpired(node),
+    });
+    this.storage = new Storage(
+      {
+        clock,
+        scheduler: this.scheduler,
+        types: this.types,
+        onStored: (stored) => this.stored(stored),
+        onRemoved: (stored) => this.removed(stored),
+      },
+      options.storageLimits ?? DEFAULT_STORAGE_LIMITS,
+    );
+    this.server = new RequestServer({
+      ownId: this.id,
+      clock,
+      encoder: this.encoder,
+      engine: this.engine,
+      pacer: this.pacer,
+      tokens: this.tokens,
+      storage: this.storage,
+      listeners: this.remoteListeners,
+      types: this.types,
+      send,
+      table: (family) => this.families.get(family)?.table,
+      onUpdate: (node, message) => {
+        if (message.socketId !== undefined) node.sockets?.get(message.socketId)?.receive(message);
+      },
+    });
+    for (const family of options.families ?? ([4, 6] as const)) this.families.set(family, this.openFamily(family));
+    this.bootstrapTimer = new BootstrapTimer(clock, this.scheduler, () => components.tryBootstrap?.());
+    const nowMs = clock.nowMs();
+    this.reassemblyJob = this.scheduler.at(Number.POSITIVE_INFINITY, () => this.expireFragments());
+    this.confirmJob = this.scheduler.at(nowMs + random.uniform(3000, 5000), () => this.confirmNodes());
+    this.every(
+      () => random.uniform(...SWEEP_MS),
+      () => this.sweep(),
+    );
+    this.every(
+      () => this.tokens.nextRotationMs(),
+      () => this.tokens.rotate(),
+    );
+    if (options.maintainsStorage)
+      this.every(
+        () => MAINTAIN_STORAGE_MS,
+        () => this.handOnStorage(false),
+      );
+  }
+
+  // ---------------------------------------------------------------- datagrams and time
+
+  /** One datagram from the network. The bytes may be reused after the call. */
+  receive(bytes: Buffer, from: Endpoint): void {
+    this.stats.received++;
+    if (isMartian(from)) return this.drop('martian source');
+    if (this.blocked.has(from)) return this.drop('blocked source');
+    const state = this.families.get(from.family);
+    if (state === undefined) return this.drop('family not in use');
+    const message = decodeMessage(bytes);
+    if (typeof message === 'string') return this.drop(`malformed: ${message}`);
+    if (message.networkId !== this.networkId) return this.drop('other network');
+    const nowMs = this.parts.clock.nowMs();
+    if (message.kind === 'part') {
+      this.receivePart(message, from, state, nowMs);
+      return;
+    }
+    if (message.id.isZero || message.id.binary === this.id.binary) return this.drop('no sender or ourselves');
+    const isAnswer = message.kind === 'reply' || message.kind === 'error' || message.kind === 'legacyUpdate';
+    if (!isAnswer && !this.limiter.accept(from, nowMs)) return this.drop('rate limit');
+    if (message.valueSizes !== undefined) this.receiveHeader(message, from, state, nowMs);
+    else this.process(message, from, state, nowMs);
+  }
+
+  /** Does everything that is due by now. */
+  tick(): void {
+    this.scheduler.runDue(this.parts.clock.nowMs());
+  }
+
+  /** When {@link tick} is next needed, ms of the clock. */
+  get nextWakeMs(): number {
+    return this.scheduler.nextDueMs;
+  }
+
+  /** A datagram could not be sent: the network, host or family is out of reach. */
+  sendFailed(to: Endpoint): void {
+    this.engine.sendFailed(to);
+  }
+
+  // ---------------------------------------------------------------- joining
+
+  /** Starts to look for the network through {@link DhtCoreComponents.tryBootstrap}. */
+  startBootstrap(): void {
+    this.bootstrapTimer.start();
+  }
+
+  /** Pings an address whose node is not known: a bootstrap. */
+  pingAddress(endpoint: Endpoint): void {
+    if (isMartian(endpoint) || !this.families.has(endpoint.family)) return;
+    this.engine.pingAddress(
+      endpoint,
+      (tid) => this.encoder.ping(tid),
+      () => this.updateConnectivity(),
+    );
+    this.updateConnectivity();
+  }
+
+  /** A node was heard about: on the LAN, from a file, from another node. */
+  insertNode(id: InfoHash, endpoint: Endpoint): void {
+    const state = this.families.get(endpoint.family);
+    if (state === undefined || id.isZero || id.equals(this.id) || isMartian(endpoint)) return;
+    const nowMs = this.parts.clock.nowMs();
+    const node = state.cache.get(id, endpoint, nowMs);
+    this.newNode(state, node, 0, nowMs);
+    this.updateConnectivity();
+  }
+
+  /** Addresses or links changed: everybody is asked anew (protocol/dht.md 17). */
+  connectivityChanged(family?: Family): void {
+    const nowMs = this.parts.clock.nowMs();
+    for (const state of this.families.values()) {
+      if (family !== undefined && family !== state.family) continue;
+      for (const bucket of state.table.buckets) bucket.timeMs = Number.NEGATIVE_INFINITY;
+      state.cache.resetAll();
+      this.reported[state.family].clear();
+      for (const search of state.searches) search.stepSoon();
+    }
+    this.scheduler.move(this.confirmJob, nowMs);
+    this.updateConnectivity();
+  }
+
+  // ---------------------------------------------------------------- operations
+
+  /** Looks for values under a key. Returns a function that ends it. */
+  get(key: InfoHash, query: Query, handler: GetHandler): () => void {
+    const delivered = new Map<bigint, Value[]>();
+    const gets: { search: Search; get: SearchGet }[] = [];
+    let open = 0;
+    let anyOk = false;
+    let isOver = false;
+    const finish = (ok: boolean): void => {
+      if (isOver) return;
+      isOver = true;
+      for (const { search, get } of gets) search.gets.remove(get);
+      handler.onDone?.(ok);
+    };
+    const deliver = (values: readonly Value[]): void => {
+      if (isOver) return;
+      const fresh = values.filter((value) => {
+        if (!query.matches(value)) return false;
+        const known = delivered.get(value.id);
+        if (known?.some((other) => other.sameContent(value))) return false;
+        if (known === undefined) delivered.set(value.id, [value]);
+        else known.push(value);
+        return true;
+      });
+      if (fresh.length > 0 && handler.onValues?.(fresh) === false) finish(true);
+    };
+    if (query.select.length === 0) deliver([...this.storage.valuesOf(key)].map((stored) => stored.value));
+    if (isOver) return () => {};
+    for (const state of this.families.values()) {
+      const search = key.isZero ? undefined : this.searchFor(state, key);
+      if (search === undefined) continue;
+      const get: SearchGet = {
+        query,
+        queryKey: query.toString(),
+        startMs: this.parts.clock.nowMs(),
+        onValues: deliver,
+        onFields: (fields) => {
+          if (!isOver) handler.onFields?.(fields);
+        },
+        onDone: (ok) => {
+          anyOk ||= ok;
+          if (--open === 0) finish(anyOk);
+        },
+      };
+      open++;
+      search.gets.add(get);
+      gets.push({ search, get });
+    }
+    if (open === 0) finish(false);
+    for (const { search } of gets) search.stepSoon();
+    return () => {
+      isOver = true;
+      for (const { search, get } of gets) search.gets.remove(get);
+    };
+  }
+
+  /**
+   * Stores a value here and on the nodes nearest to its key. `createdUnixMs`: when it was made, for a value from the
+   * past. The callback hears once whether any family took it.
+   */
+  put(
+    key: InfoHash,
+    value: Value,
+    options: { readonly isPermanent?: boolean; readonly createdUnixMs?: number },
+    onDone: (ok: boolean) => void,
+  ): void {
+    if (key.isZero || value.id === 0n) {
+      onDone(false);
+      return;
+    }
+    const { clock } = this.parts;
+    const nowMs = clock.nowMs();
+    const ageMs = options.createdUnixMs === undefined ? 0 : Math.max(0, clock.unixMs() - options.createdUnixMs);
+    const isPermanent = options.isPermanent ?? false;
+    const expiresMs = isPermanent ? Number.POSITIVE_INFINITY : undefined;
+    this.storage.store(key, value, nowMs - ageMs, undefined, expiresMs);
+    const createdSeconds = ageMs >= 1000 ? Math.floor((clock.unixMs() - ageMs) / 1000) : undefined;
+    this.announce(key, { value, isPermanent, createdSeconds }, onDone);
+  }
+
+  /** Stops announcing a value and forgets it here; copies elsewhere expire. False when it was not announced. */
+  cancelPut(key: InfoHash, id: bigint): boolean {
+    let was = false;
+    for (const { searches } of this.families.values()) {
+      const search = searches.get(key);
+      if (search?.announces.cancel(search, id)) was = true;
+    }
+    if (was) this.storage.remove(key, id);
+    return was;
+  }
+
+  /** The value that is being announced under an id. */
+  announced(key: InfoHash, id: bigint): Value | undefined {
+    for (const { searches } of this.families.values()) {
+      const announce = searches.get(key)?.announces.get(id);
+      if (announce !== undefined) return announce.value;
+    }
+    return undefined;
+  }
+
+  /** Hears of values under a key, now and later. Returns a function that ends it, or undefined when there is no room. */
+  listen(key: InfoHash, query: Query, callback: ListenCallback): (() => void) | undefined {
+    if (key.isZero) return undefined;
+    const where = new Query([], query.where);
+    const group = this.groupFor(key, where);
+    return group?.add(callback);
+  }
+
+  // ---------------------------------------------------------------- what is known
+
+  /** Connectivity per family. */
+  get connectivity(): ReadonlyMap<Family, Connectivity> {
+    return new Map([...this.families].map(([family, state]) => [family, state.connectivity]));
+  }
+
+  /** Offline, degraded or online, with the reason: derived from answers, not from the process running. */
+  get health(): Health {
+    let good = 0;
+    const nowMs = this.parts.clock.nowMs();
+    for (const { table } of this.families.values()) good += table.count(nowMs).good;
+    return deriveHealth(this.connectivity, good, this.answers.share);
+  }
+
+  /** Our addresses as others see them, most votes first; binary strings. */
+  publicAddresses(family: Family): readonly string[] {
+    return this.reported[family].addresses;
+  }
+
+  table(family: Family): RoutingTable | undefined {
+    return this.families.get(family)?.table;
+  }
+
+  /** Searches of a family, for those who look into the node. */
+  searches(family: Family): Iterable<Search> {
+    return this.families.get(family)?.searches ?? [];
+  }
+
+  /** Numbers of what this node keeps, each of them bounded. */
+  get sizes(): Readonly<Record<string, number>> {
+    let nodes = 0;
+    let searches = 0;
+    for (const state of this.families.values()) {
+      nodes += state.cache.size;
+      searches += state.searches.size;
+    }
+    return {
+      nodes,
+      searches,
+      keys: this.storage.keyCount,
+      values: this.storage.valueCount,
+      remoteBytes: this.storage.storedRemoteBytes,
+      remoteListeners: this.remoteListeners.size,
+      requests: this.engine.size,
+      fragments: this.reassembly.size,
+      fragmentBytes: this.reassembly.heldBytes,
+      limiters: this.limiter.size,
+      blocked: this.blocked.size,
+      jobs: this.scheduler.size,
+      listenGroups: this.groups.size,
+    };
+  }
+
+  /** Good nodes for a state file: our own bucket first, IPv4 then IPv6, then the others (protocol/dht.md 22.1). */
+  exportNodes(): NodeAddress[] {
+    const nowMs = this.parts.clock.nowMs();
+    const own: NodeAddress[] = [];
+    const others: NodeAddress[] = [];
+    for (const { table } of this.families.values()) {
+      const ownIndex = table.ownIndex;
+      table.buckets.forEach((bucket, index) => {
+        for (const node of bucket.nodes) if (node.isGood(nowMs)) (index === ownIndex ? own : others).push(node);
+      });
+    }
+    return [...own, ...others];
+  }
+
+  /**
+   * Announces every stored value to the nodes nearest to it, whoever put it: before a shutdown, so that nothing that
+   * was entrusted to us is lost with us (protocol/dht.md 12.7).
+   */
+  flushStorage(onDone: () => void): void {
+    const pending = this.handOnStorage(true, () => {
+      if (--open === 0) onDone();
+    });
+    let open = pending + 1;
+    if (--open === 0) onDone();
+  }
+
+  /** Ends everything; operations fail. */
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    for (const { searches } of this.families.values()) {
+      for (const search of [...searches]) {
+        search.gets.fail();
+        search.announces.fail();
+        search.close();
+      }
+    }
+    for (const groups of this.groups.values()) for (const group of groups.values()) group.close();
+    this.groups.clear();
+    this.engine.close();
+    this.scheduler.clear();
+  }
+
+  // ---------------------------------------------------------------- receiving
+
+  private receivePart(message: Message, from: Endpoint, state: FamilyState, nowMs: number): void {
+    this.stats.parts++;
+    if (!this.reassembly.expects(from, message.tid) && !this.limiter.accept(from, nowMs))
+      return this.drop('rate limit');
+    const whole = this.reassembly.add(message, from, nowMs);
+    this.armFragments(nowMs);
+    if (whole !== undefined) this.process(whole, from, state, nowMs);
+  }
+
+  private receiveHeader(message: Message, from: Endpoint, state: FamilyState, nowMs: number): void {
+    if (message.kind === 'reply') {
+      // Only what we asked for, from where we asked: nobody may make us hold memory.
+      const node = state.cache.find(message.id);
+      const request = node === undefined ? undefined : this.engine.peek(node, message.tid);
+      const isSocket = node?.sockets?.has(message.tid) ?? false;
+      if (node === undefined || (request === undefined && !isSocket) || node.endpoint.key !== from.key) {
+        return this.drop('fragments: unasked');
+      }
+      if (request !== undefined) request.hasHeader = true;
+      node.heard(nowMs, from);
+    }
+    const whole = this.reassembly.begin(message, from, nowMs);
+    this.armFragments(nowMs);
+    if (whole !== undefined) this.process(whole, from, state, nowMs);
+  }
+
+  private process(message: Message, from: Endpoint, state: FamilyState, nowMs: number): void {
+    let node = state.cache.find(message.id);
+    if (node === undefined) {
+      node = state.cache.get(message.id, from, nowMs);
+      node.isClient = message.isClient;
+    }
+    node.heard(nowMs, from);
+    switch (message.kind) {
+      case 'reply':
+        this.stats.replies++;
+        this.processReply(message, node, from, state, nowMs);
+        return;
+      case 'error':
+        this.stats.errors++;
+        this.processError(message, node, state, nowMs);
+        return;
+      case 'legacyUpdate':
+        node.sockets?.get(message.tid)?.receive(message);
+        return;
+      default:
+        this.stats.requests++;
+        if (!node.isClient) this.newNode(state, node, 1, nowMs);
+        this.server.handle(message, node, from);
+    }
+  }
+
+  private processReply(message: Message, node: NodeRecord, from: Endpoint, state: FamilyState, nowMs: number): void {
+    const request = this.engine.take(node, message.tid);
+    if (request === undefined) {
+      if (this.engine.takeAddressPing(message.tid)) {
+        this.heardReply(message, node, state, nowMs);
+        this.updateConnectivity();
+        return;
+      }
+      const socket = node.sockets?.get(message.tid);
+      if (socket !== undefined) socket.receive(message);
+      else if (!node.isClient) this.newNode(state, node, 1, nowMs);
+      return;
+    }
+    this.heardReply(message, node, state, nowMs);
+    if (!this.learnNodes(message, from, nowMs)) {
+      request.handler.onExpired?.();
+      return;
+    }
+    request.handler.onReply(message);
+    if (state.connectivity !== 'connected') this.updateConnectivity();
+  }
+
+  private heardReply(message: Message, node: NodeRecord, state: FamilyState, nowMs: number): void {
+    node.answered(nowMs);
+    this.answers.record(true);
+    if (message.reportedIp !== undefined) {
+      this.reported[message.reportedIp.length === 4 ? 4 : 6].report(message.reportedIp);
+    }
+    if (!node.isClient) this.newNode(state, node, 2, nowMs);
+  }
+
+  private processError(message: Message, node: NodeRecord, state: FamilyState, nowMs: number): void {
+    const request = this.engine.take(node, message.tid);
+    if (request === undefined) return this.drop('error without request');
+    this.heardReply(message, node, state, nowMs);
+    if (request.handler.onError !== undefined) request.handler.onError(message);
+    else request.handler.onExpired?.();
+  }
+
+  /** Takes in the nodes of an answer. False when the lists are damaged. */
+  private learnNodes(message: Message, from: Endpoint, nowMs: number): boolean {
+    for (const family of [4, 6] as const) {
+      const blob = family === 4 ? message.nodes4 : message.nodes6;
+      if (blob === undefined) continue;
+      const nodes = decodeNodeBlob(family, blob);
+      if (nodes === undefined) return false;
+      const state = this.families.get(family);
+      if (state === undefined) continue;
+      for (const { id, endpoint } of nodes.slice(0, 2 * BUCKET_NODES)) {
+        if (id.equals(this.id) || id.isZero) continue;
+        const reachable =
+          isLoopback(endpoint) && from.family === family
+            ? new Endpoint(from.ip, endpoint.port, from.scopeId)
+            : endpoint;
+        if (isMartian(reachable) || this.blocked.has(reachable)) continue;
+        this.newNode(state, state.cache.get(id, reachable, nowMs), 0, nowMs);
+      }
+    }
+    return true;
+  }
+
+  private newNode(state: FamilyState, node: NodeRecord, confirm: Confirm, nowMs: number): void {
+    const isNew = state.table.offer(node, confirm, nowMs, this.options.isBootstrap);
+    if (!isNew && confirm === 1) return;
+    if (isNew || confirm === 0) state.searches.offer(node, nowMs);
+    if (isNew && confirm < 2 && this.confirmJob.dueMs > nowMs + 1000) {
+      // Somebody new: get to know them within a second.
+      this.scheduler.move(this.confirmJob, nowMs + this.parts.random.uniform(0, 1000));
+    }
+    if (isNew && state.connectivity !== 'connected') this.updateConnectivity();
+  }
+
+  private drop(reason: string): void {
+    // Reasons are a fixed set of sentences of ours, so this map is bounded.
+    this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1);
+    if (dropChannel.hasSubscribers) dropChannel.publish({ node: this.id.toString(), reason });
+  }
+
+  private armFragments(nowMs: number): void {
+    if (this.reassemblyJob.dueMs === Number.POSITIVE_INFINITY && this.reassembly.size > 0) {
+      this.scheduler.move(this.reassemblyJob, nowMs + 1000);
+    }
+  }
+
+  private expireFragments(): void {
+    const nowMs = this.parts.clock.nowMs();
+    const next = this.reassembly.expire(nowMs);
+    if (next !== Number.POSITIVE_INFINITY) this.scheduler.move(this.reassemblyJob, Math.max(next, nowMs + 100));
+  }
+
+  // ---------------------------------------------------------------- values and listeners
+
+  private stored(stored: StoredValue): void {
+    this.server.pushStored(stored.key, stored.value);
+    const groups = this.groups.get(stored.key.binary);
+    if (groups !== undefined) for (const group of groups.values()) group.added(this.localSource, [stored.value]);
+    if (storeChannel.hasSubscribers) {
+      storeChannel.publish({ node: this.id.toString(), key: stored.key.toString(), id: stored.value.id });
+    }
+  }
+
+  private removed(stored: StoredValue): void {
+    const ids = [stored.value.id];
+    this.server.pushIds(stored.key, 'exp', ids);
+    const groups = this.groups.get(stored.key.binary);
+    if (groups !== undefined) for (const group of groups.values()) group.expired(this.localSource, ids);
+  }
+
+  private groupFor(key: InfoHash, query: Query): ListenGroup | undefined {
+    let groups = this.groups.get(key.binary);
+    const queryKey = query.toString();
+    const known = groups?.get(queryKey);
+    if (known !== undefined) return known;
+    const searches: Search[] = [];
+    for (const state of this.families.values()) {
+      const search = this.searchFor(state, key);
+      if (search !== undefined) searches.push(search);
+    }
+    if (searches.length === 0) return undefined;
+    const group = new ListenGroup(key, query, {
+      clock: this.parts.clock,
+      scheduler: this.scheduler,
+      types: this.types,
+      onUnused: () => this.closeGroup(group),
+    });
+    if (groups === undefined) {
+      groups = new Map();
+      this.groups.set(key.binary, groups);
+    }
+    groups.set(queryKey, group);
+    group.added(
+      this.localSource,
+      [...this.storage.valuesOf(key)].map((stored) => stored.value),
+    );
+    for (const search of searches) {
+      search.listens.add(group);
+      search.stepSoon();
+    }
+    return group;
+  }
+
+  private closeGroup(group: ListenGroup): void {
+    const groups = this.groups.get(group.key.binary);
+    groups?.delete(group.queryKey);
+    if (groups?.size === 0) this.groups.delete(group.key.binary);
+    for (const { searches } of this.families.values()) {
+      const search = searches.get(group.key);
+      search?.listens.remove(search, group);
+    }
+    group.close();
+  }
+
+  private announce(key: InfoHash, announce: Omit<SearchAnnounce, 'onDone'>, onDone: (ok: boolean) => void): void {
+    let open = 0;
+    let anyOk = false;
+    const searches: Search[] = [];
+    for (const state of this.families.values()) {
+      const search = this.searchFor(state, key);
+      if (search === undefined) continue;
+      searches.push(search);
+    }
+    if (searches.length === 0) {
+      onDone(false);
+      return;
+    }
+    open = searches.length;
+    for (const search of searches) {
+      search.announces.add(search, {
+        ...announce,
+        onDone: (ok) => {
+          anyOk ||= ok;
+          if (--open === 0) onDone(anyOk);
+        },
+      });
+      search.stepSoon();
+    }
+  }
+
+  private handOnStorage(isForced: boolean, onEach: () => void = () => {}): number {
+    const nowMs = this.parts.clock.nowMs();
+    let handedOn = 0;
+    for (const stored of [...this.storage.all()]) {
+      const { key, value, createdMs } = stored;
+      let isOurs = false;
+      let hasNearer = false;
+      for (const { table } of this.families.values()) {
+        const closest = table.closestGood(key, TARGET_NODES, nowMs);
+        const farthest = closest.at(-1);
+        if (farthest === undefined) continue;
+        if (closest.length < TARGET_NODES || compareDistance(key, farthest.id, this.id) >= 0) isOurs = true;
+        else hasNearer = true;
+      }
+      if (!isForced && !hasNearer) continue;
+      if (createdMs + this.types.of(value).expirationMs <= nowMs + MAINTAIN_STORAGE_MS && !isForced) continue;
+      handedOn++;
+      const createdSeconds = Math.floor((this.parts.clock.unixMs() - (nowMs - createdMs)) / 1000);
+      this.announce(key, { value, isPermanent: false, createdSeconds }, (ok) => {
+        if (ok && !isOurs && !isForced) this.storage.remove(key, value.id);
+        onEach();
+      });
+    }
+    return handedOn;
+  }
+
+  // ---------------------------------------------------------------- upkeep
+
+  private openFamily(family: Family): FamilyState {
+    const { random } = this.parts;
+    return {
+      family,
+      cache: new NodeCache(family, random),
+      table: new RoutingTable({ family, ownId: this.id, random, ping: (node) => this.ping(node) }),
+      searches: new SearchIndex(),
+      connectivity: 'disconnected',
+    };
+  }
+
+  private ping(node: NodeRecord): void {
+    const tid = node.nextTid();
+    this.engine.send(node, tid, 'ping', [Buffer.from(this.encoder.ping(tid))], { onReply: () => {} });
+  }
+
+  private searchFor(state: FamilyState, key: InfoHash): Search | undefined {
+    const known = state.searches.get(key);
+    if (known !== undefined) {
+      if (known.isExpired && state.cache.size > 0) {
+        known.isExpired = false;
+        known.refill(this.parts.clock.nowMs());
+      }
+      return known;
+    }
+    if (state.searches.size >= (this.options.maxSearches ?? MAX_SEARCHES)) return undefined;
+    const search = new Search(
+      key,
+      {
+        clock: this.parts.clock,
+        random: this.parts.random,
+        scheduler: this.scheduler,
+        engine: this.engine,
+        encoder: this.encoder,
+        cache: state.cache,
+        onNoToken: (node) => this.blocked.add(node.endpoint),
+        onAllExpired: () => {
+          if (!this.options.isPublicStable) this.connectivityChanged(state.family);
+        },
+      },
+      {
+        gets: new SearchGets(),
+        announces: new SearchAnnounces(this.types),
+        listens: new SearchListens(this.options.isPublicStable ?? false),
+      },
+    );
+    state.searches.add(search);
+    search.refill(this.parts.clock.nowMs());
+    return search;
+  }
+
+  private nodeExpired(node: NodeRecord): void {
+    this.answers.record(false);
+    const state = this.families.get(node.family);
+    if (state === undefined) return;
+    for (const search of state.searches) search.nodeExpired(node);
+    this.updateConnectivity();
+  }
+
+  private confirmNodes(): void {
+    let sent = false;
+    for (const state of this.families.values()) {
+      const other = this.families.get(state.family === 4 ? 6 : 4)?.table;
+      if (state.connectivity === 'connected' && state.searches.get(this.id) === undefined) {
+        // A walk to our own id makes us known to our neighbors and them to us.
+        this.walkToOurselves(state);
+      }
+      const parts = {
+        clock: this.parts.clock,
+        random: this.parts.random,
+        ownId: this.id,
+        find: (node: NodeRecord, target: InfoHash, wantsBoth: boolean): void => {
+          const tid = node.nextTid();
+          const packet = Buffer.from(this.encoder.find(tid, target, wantsBoth));
+          this.engine.send(node, tid, 'find', [packet], {
+            onReply: (message) => {
+              if (message.token === '') this.blocked.add(node.endpoint);
+            },
+          });
+        },
+      };
+      const maintained = maintainBuckets(state.table, other, parts);
+      sent ||= maintained || maintainNeighborhood(state.table, other, parts);
+    }
+    const wait = sent ? this.parts.random.uniform(5000, 25_000) : this.parts.random.uniform(60_000, 180_000);
+    this.scheduler.move(this.confirmJob, this.parts.clock.nowMs() + wait);
+  }
+
+  private walkToOurselves(state: FamilyState): void {
+    const search = this.searchFor(state, this.id);
+    if (search === undefined) return;
+    search.gets.add({
+      query: Query.all,
+      queryKey: 'walk',
+      startMs: this.parts.clock.nowMs(),
+      onValues: () => {},
+      onFields: () => {},
+      onDone: () => {},
+    });
+    search.stepSoon();
+  }
+
+  private sweep(): void {
+    const nowMs = this.parts.clock.nowMs();
+    this.remoteListeners.sweep(nowMs);
+    for (const state of this.families.values()) {
+      for (const candidate of state.table.removeExpired()) this.ping(candidate);
+      state.cache.sweep(nowMs);
+      for (const search of [...state.searches]) {
+        if (!search.isIdle || search.lastStepMs > nowMs - SEARCH_IDLE_MS) continue;
+        search.close();
+        state.searches.remove(search);
+      }
+    }
+    this.updateConnectivity();
+  }
+
+  private updateConnectivity(): void {
+    if (this.isClosed) return;
+    const nowMs = this.parts.clock.nowMs();
+    let isAnyUp = false;
+    for (const state of this.families.values()) {
+      const { good, dubious } = state.table.count(nowMs);
+      const isTrying = dubious > 0 || this.engine.addressPingCount > 0;
+      const now: Connectivity = good > 0 ? 'connected' : isTrying ? 'connecting' : 'disconnected';
+      if (now !== 'disconnected') isAnyUp = true;
+      const before = state.connectivity;
+      if (now === before) continue;
+      state.connectivity = now;
+      if (now === 'connected') {
+        this.bootstrapTimer.stop();
+        for (const search of state.searches) search.stepSoon();
+      }
+      this.parts.onConnectivity?.(state.family, now, before);
+      if (connectivityChannel.hasSubscribers) {
+        connectivityChannel.publish({ node: this.id.toString(), family: state.family, now, before });
+      }
+    }
+    if (!isAnyUp && this.parts.tryBootstrap !== undefined) this.bootstrapTimer.restart();
+  }
+
+  private every(waitMs: () => number, run: () => void): void {
+    const job = this.scheduler.at(this.parts.clock.nowMs() + waitMs(), () => {
+      run();
+      this.scheduler.move(job, this.parts.clock.nowMs() + waitMs());
+    });
+  }
+}

@@ -1,0 +1,85 @@
+import type { Endpoint, Family, RandomSource } from '@atoll/base';
+import { compareDistance, type InfoHash } from '@atoll/identity';
+import { NODE_EXPIRE_MS, NodeRecord } from './node-record.js';
+
+/** Nodes remembered per family. Held ones (in a table, a search, a listener) do not count as room to make. */
+const MAX_NODES = 8192;
+
+/** Every node known in one family: one record for one id (protocol/dht.md 16, node cache). */
+export class NodeCache {
+  readonly family: Family;
+  private readonly random: RandomSource;
+  private readonly nodes = new Map<string, NodeRecord>();
+
+  constructor(family: Family, random: RandomSource) {
+    this.family = family;
+    this.random = random;
+  }
+
+  get size(): number {
+    return this.nodes.size;
+  }
+
+  [Symbol.iterator](): IterableIterator<NodeRecord> {
+    return this.nodes.values();
+  }
+
+  find(id: InfoHash): NodeRecord | undefined {
+    return this.nodes.get(id.binary);
+  }
+
+  /**
+   * The record of a node that sent us something, or that another told us of. An address heard from others replaces
+   * the known one only when the node was silent for ten minutes (protocol/dht.md 4).
+   */
+  get(id: InfoHash, endpoint: Endpoint, nowMs: number): NodeRecord {
+    let node = this.nodes.get(id.binary);
+    if (node === undefined) {
+      if (this.nodes.size >= MAX_NODES) this.makeRoom();
+      node = new NodeRecord(id, endpoint, this.random);
+      this.nodes.set(id.binary, node);
+    } else if (node.endpoint !== endpoint && node.isOld(nowMs)) node.endpoint = endpoint;
+    return node;
+  }
+
+  /** The `count` nearest nodes that are worth asking: neither expired nor clients. */
+  nearest(target: InfoHash, count: number): NodeRecord[] {
+    const best: NodeRecord[] = [];
+    for (const node of this.nodes.values()) {
+      if (node.isExpired || node.isClient) continue;
+      if (best.length === count) {
+        const farthest = best[count - 1] as NodeRecord;
+        if (compareDistance(target, node.id, farthest.id) >= 0) continue;
+        best.pop();
+      }
+      let at = best.length;
+      while (at > 0 && compareDistance(target, node.id, (best[at - 1] as NodeRecord).id) < 0) at--;
+      best.splice(at, 0, node);
+    }
+    return best;
+  }
+
+  /** Forgets nodes that nothing holds and that were silent for long, or never spoke. */
+  sweep(nowMs: number): void {
+    for (const [key, node] of this.nodes) {
+      if (node.holds > 0 || node.hasPendingRequests || node.sockets !== undefined) continue;
+      if (node.isRemovable(nowMs) || node.timeMs < nowMs - 6 * NODE_EXPIRE_MS) this.nodes.delete(key);
+    }
+  }
+
+  /** After a change of connectivity every node may be reachable again (protocol/dht.md 17). */
+  resetAll(): void {
+    for (const node of this.nodes.values()) node.reset();
+  }
+
+  /** Lets the longest-known unheld node go, looking at a few only. */
+  private makeRoom(): void {
+    let looked = 0;
+    for (const [key, node] of this.nodes) {
+      this.nodes.delete(key);
+      if (node.holds === 0 && !node.hasPendingRequests && node.sockets === undefined) return;
+      this.nodes.set(key, node);
+      if (++looked >= 32) return;
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import type { Endpoint, Family, RandomSource } from '@atoll/base';
+import type { InfoHash } from '@atoll/identity';
+import type { Message } from '../wire/message.js';
+import type { Request } from './requests.js';
+
+/** A node that answered within this time may be good, in ms. */
+export const NODE_GOOD_MS = 120 * 60_000;
+/** A node not heard of for this time is old, in ms. */
+export const NODE_EXPIRE_MS = 10 * 60_000;
+/** More refused tokens in a row than this and the node counts as expired. */
+const MAX_AUTH_ERRORS = 3;
+
+/** What hears of messages that a remote node sends to an open listen socket. */
+export interface ListenSocket {
+  readonly id: number;
+  receive(message: Message): void;
+}
+
+/**
+ * All that is known of one remote node in one family (protocol/dht.md 5).
+ *
+ * There is never a second record for the same id and family, so holding a record is holding the node.
+ */
+export class NodeRecord {
+  readonly id: InfoHash;
+  readonly family: Family;
+  endpoint: Endpoint;
+  /** As it said when we first met. */
+  isClient = false;
+  /** Last time it was heard, ms of the clock. */
+  timeMs = Number.NEGATIVE_INFINITY;
+  /** Last time it answered us, ms of the clock. */
+  replyTimeMs = Number.NEGATIVE_INFINITY;
+  isExpired = false;
+  /** How many tables, searches and listeners hold on to it; only unheld records may be forgotten. */
+  holds = 0;
+  private authErrors = 0;
+  private lastTid: number;
+  /** Requests under way, by transaction id. Made on first use: most nodes only ever ask. */
+  requests: Map<number, Request> | undefined = undefined;
+  /** Open listen sockets, by socket id. */
+  sockets: Map<number, ListenSocket> | undefined = undefined;
+
+  constructor(id: InfoHash, endpoint: Endpoint, random: RandomSource) {
+    this.id = id;
+    this.family = endpoint.family;
+    this.endpoint = endpoint;
+    this.lastTid = random.uint32();
+  }
+
+  isGood(nowMs: number): boolean {
+    return !this.isExpired && this.replyTimeMs >= nowMs - NODE_GOOD_MS && this.timeMs >= nowMs - NODE_EXPIRE_MS;
+  }
+
+  isOld(nowMs: number): boolean {
+    return this.timeMs + NODE_EXPIRE_MS < nowMs;
+  }
+
+  isRemovable(nowMs: number): boolean {
+    return this.isExpired && this.isOld(nowMs);
+  }
+
+  get hasPendingRequests(): boolean {
+    return this.requests !== undefined && this.requests.size > 0;
+  }
+
+  /** The next transaction or socket id; never 0, unique per node only. */
+  nextTid(): number {
+    do this.lastTid = (this.lastTid + 1) >>> 0;
+    while (this.lastTid === 0);
+    return this.lastTid;
+  }
+
+  /** It sent something, from this address. */
+  heard(nowMs: number, endpoint: Endpoint): void {
+    this.timeMs = nowMs;
+    this.isExpired = false;
+    this.endpoint = endpoint;
+  }
+
+  /** It answered a request of ours. */
+  answered(nowMs: number): void {
+    this.replyTimeMs = nowMs;
+  }
+
+  /** It refused a token. True when that happened too often. */
+  refusedToken(): boolean {
+    this.authErrors++;
+    return this.authErrors > MAX_AUTH_ERRORS;
+  }
+
+  acceptedToken(): void {
+    this.authErrors = 0;
+  }
+
+  /** After a change of connectivity: to be asked anew. */
+  reset(): void {
+    this.isExpired = false;
+    this.replyTimeMs = Number.NEGATIVE_INFINITY;
+    this.timeMs = Number.NEGATIVE_INFINITY;
+  }
+}

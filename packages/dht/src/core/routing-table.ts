@@ -1,0 +1,229 @@
+import type { Family, RandomSource } from '@atoll/base';
+import { compareDistance, InfoHash, lowbit } from '@atoll/identity';
+import type { NodeRecord } from './node-record.js';
+
+/** Nodes per bucket, and nodes per answer. */
+export const BUCKET_NODES = 8;
+const ID_BITS = 160;
+
+/** How sure we are of a node: heard about, heard from, answered us (protocol/dht.md 16). */
+export type Confirm = 0 | 1 | 2;
+
+export interface Bucket {
+  /** Lowest id that belongs here. */
+  readonly first: InfoHash;
+  nodes: NodeRecord[];
+  /** Last time a node of it answered, ms of the clock. */
+  timeMs: number;
+  /** A node to try when another leaves. */
+  candidate: NodeRecord | undefined;
+}
+
+export interface RoutingTableParts {
+  readonly family: Family;
+  readonly ownId: InfoHash;
+  readonly random: RandomSource;
+  readonly ping: (node: NodeRecord) => void;
+}
+
+/** Buckets of nodes over the key space, finer toward our own id (protocol/dht.md 16). */
+export class RoutingTable {
+  readonly family: Family;
+  readonly buckets: Bucket[] = [newBucket(InfoHash.zero)];
+  /** Last time our own bucket was offered somebody new, ms of the clock. */
+  growTimeMs = Number.NEGATIVE_INFINITY;
+  private readonly parts: RoutingTableParts;
+
+  constructor(parts: RoutingTableParts) {
+    this.parts = parts;
+    this.family = parts.family;
+  }
+
+  /** Index of the bucket that an id belongs to. */
+  indexOf(id: InfoHash): number {
+    let low = 0;
+    let high = this.buckets.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.at(middle).first.binary <= id.binary) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** Index of the bucket that our own id belongs to. */
+  get ownIndex(): number {
+    return this.indexOf(this.parts.ownId);
+  }
+
+  at(index: number): Bucket {
+    return this.buckets[index] as Bucket;
+  }
+
+  /** Number of leading bits that the ids of a bucket share. */
+  depth(index: number): number {
+    const next = this.buckets[index + 1];
+    return Math.max(lowbit(this.at(index).first), next === undefined ? -1 : lowbit(next.first)) + 1;
+  }
+
+  /** A random id that belongs to a bucket. */
+  randomIdIn(index: number): InfoHash {
+    const depth = this.depth(index);
+    const first = this.at(index).first.toBytes();
+    const random = this.parts.random.bytes(InfoHash.bytes);
+    const whole = depth >> 3;
+    for (let i = whole; i < InfoHash.bytes; i++) {
+      const keep = i === whole ? 0xff00 >> (depth & 7) : 0;
+      first[i] = ((first[i] as number) & keep & 0xff) | ((random[i] as number) & ~keep & 0xff);
+    }
+    return new InfoHash(first.latin1Slice());
+  }
+
+  /**
+   * Offers a node. Returns true when it is in the table afterwards because of this call.
+   * `isBootstrap` lets far buckets split too, for a node that serves many newcomers.
+   */
+  offer(node: NodeRecord, confirm: Confirm, nowMs: number, isBootstrap = false): boolean {
+    for (;;) {
+      const index = this.indexOf(node.id);
+      const bucket = this.at(index);
+      if (confirm === 2) bucket.timeMs = nowMs;
+      if (bucket.nodes.includes(node)) return false;
+      const isOwn = index === this.ownIndex;
+      if (isOwn) this.growTimeMs = nowMs;
+      if (bucket.nodes.length < BUCKET_NODES) {
+        this.insert(bucket, node);
+        return true;
+      }
+      const expiredAt = bucket.nodes.findIndex((known) => known.isExpired);
+      if (expiredAt >= 0) {
+        this.release(bucket.nodes[expiredAt] as NodeRecord);
+        bucket.nodes.splice(expiredAt, 1);
+        this.insert(bucket, node);
+        return true;
+      }
+      const dubious = bucket.nodes.filter((known) => !known.isGood(nowMs));
+      const toPing = dubious.find((known) => !known.hasPendingRequests);
+      if (toPing !== undefined) this.parts.ping(toPing);
+      const depth = this.depth(index);
+      const maySplit = isOwn || (isBootstrap && depth < 6);
+      if (maySplit && depth < ID_BITS && (dubious.length === 0 || this.buckets.length === 1)) {
+        this.split(index);
+        continue;
+      }
+      if (confirm > 0 || bucket.candidate === undefined) this.setCandidate(bucket, node);
+      return false;
+    }
+  }
+
+  /** Takes out nodes that are gone. Returns the candidates of the buckets that changed, to be pinged. */
+  removeExpired(): NodeRecord[] {
+    const candidates: NodeRecord[] = [];
+    for (const bucket of this.buckets) {
+      const before = bucket.nodes.length;
+      if (!bucket.nodes.some((node) => node.isExpired)) continue;
+      bucket.nodes = bucket.nodes.filter((node) => {
+        if (node.isExpired) this.release(node);
+        return !node.isExpired;
+      });
+      if (bucket.nodes.length < before && bucket.candidate !== undefined) {
+        candidates.push(bucket.candidate);
+        this.setCandidate(bucket, undefined);
+      }
+    }
+    return candidates;
+  }
+
+  /** The `count` good nodes nearest to a target, nearest first. Only good nodes are ever given out. */
+  closestGood(target: InfoHash, count: number, nowMs: number): NodeRecord[] {
+    const found: NodeRecord[] = [];
+    const center = this.indexOf(target);
+    const collect = (index: number): void => {
+      for (const node of this.at(index).nodes) if (node.isGood(nowMs)) found.push(node);
+    };
+    collect(center);
+    for (let step = 1; found.length < count; step++) {
+      const left = center - step;
+      const right = center + step;
+      if (left < 0 && right >= this.buckets.length) break;
+      if (left >= 0) collect(left);
+      if (right < this.buckets.length) collect(right);
+    }
+    sortByDistance(target, found);
+    if (found.length > count) found.length = count;
+    return found;
+  }
+
+  /** Numbers of good, dubious (neither good nor gone) and incoming-only nodes. */
+  count(nowMs: number): { good: number; dubious: number; incoming: number; cached: number } {
+    const counts = { good: 0, dubious: 0, incoming: 0, cached: 0 };
+    for (const bucket of this.buckets) {
+      if (bucket.candidate !== undefined) counts.cached++;
+      for (const node of bucket.nodes) {
+        if (node.isGood(nowMs)) {
+          counts.good++;
+          if (node.timeMs > node.replyTimeMs) counts.incoming++;
+        } else if (!node.isExpired) counts.dubious++;
+      }
+    }
+    return counts;
+  }
+
+  /** Estimated size of the network, from the depth of our own bucket (protocol/dht.md 26). */
+  get sizeEstimate(): number {
+    return BUCKET_NODES * 2 ** this.depth(this.ownIndex);
+  }
+
+  *nodes(): IterableIterator<NodeRecord> {
+    for (const bucket of this.buckets) yield* bucket.nodes;
+  }
+
+  private insert(bucket: Bucket, node: NodeRecord): void {
+    node.holds++;
+    bucket.nodes.unshift(node);
+    if (bucket.candidate === node) this.setCandidate(bucket, undefined);
+  }
+
+  private release(node: NodeRecord): void {
+    node.holds--;
+  }
+
+  private setCandidate(bucket: Bucket, node: NodeRecord | undefined): void {
+    if (bucket.candidate !== undefined) bucket.candidate.holds--;
+    bucket.candidate = node;
+    if (node !== undefined) node.holds++;
+  }
+
+  private split(index: number): void {
+    const bucket = this.at(index);
+    if (bucket.candidate !== undefined) {
+      this.parts.ping(bucket.candidate);
+      this.setCandidate(bucket, undefined);
+    }
+    const depth = this.depth(index);
+    const first = bucket.first.toBytes();
+    first[depth >> 3] = (first[depth >> 3] as number) | (0x80 >> (depth & 7));
+    const upper = newBucket(new InfoHash(first.latin1Slice()));
+    upper.timeMs = bucket.timeMs;
+    upper.nodes = bucket.nodes.filter((node) => node.id.binary >= upper.first.binary);
+    bucket.nodes = bucket.nodes.filter((node) => node.id.binary < upper.first.binary);
+    this.buckets.splice(index + 1, 0, upper);
+  }
+}
+
+function newBucket(first: InfoHash): Bucket {
+  return { first, nodes: [], timeMs: Number.NEGATIVE_INFINITY, candidate: undefined };
+}
+
+/** Insertion sort: the lists are short and mostly in order. */
+export function sortByDistance(target: InfoHash, nodes: NodeRecord[]): void {
+  for (let i = 1; i < nodes.length; i++) {
+    const node = nodes[i] as NodeRecord;
+    let at = i;
+    while (at > 0 && compareDistance(target, node.id, (nodes[at - 1] as NodeRecord).id) < 0) {
+      nodes[at] = nodes[at - 1] as NodeRecord;
+      at--;
+    }
+    nodes[at] = node;
+  }
+}
