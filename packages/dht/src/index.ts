@@ -1,3 +1,4 @@
+export type { DhtBackend, ListenEvent, LookupOptions, PutOptions } from './backend.js';
 export { isMartian } from './core/address-filter.js';
 export {
   DhtCore,
@@ -11,10 +12,13 @@ export { DEFAULT_LISTENER_LIMITS, type ListenerLimits } from './core/listeners.j
 export { DEFAULT_RATE_LIMITS, type RateLimits } from './core/rate-limiter.js';
 export { DEFAULT_STORAGE_LIMITS, type StorageLimits } from './core/storage.js';
 export { BUILT_IN_TYPES, longIdKey, MAX_VALUE_BYTES, secureType, type ValueType } from './core/value-types.js';
+export { DEFAULT_PORT, DhtNode, type DhtNodeOptions, parseBootstrap } from './node.js';
+export { createTestNetwork, type TestNetwork } from './test-network.js';
 export * from './wire/built-in-types.js';
 export { decodeMessage, Message, type MessageKind, Want } from './wire/message.js';
 export { MessageEncoder } from './wire/message-encoder.js';
 export { decodeNodeBlob, encodeNodeBlob, type NodeAddress } from './wire/node-blob.js';
 export { type Condition, Field, type FieldValues, Query } from './wire/query.js';
 export { decodeSocketAddress, encodeSocketAddress } from './wire/socket-address.js';
+export { decodeState, encodeState, type NodeState, type SavedValue } from './wire/state-file.js';
 export { Value, type ValueFields } from './wire/value.js';

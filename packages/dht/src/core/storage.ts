@@ -13,6 +13,8 @@ export interface StoredValue {
   createdMs: number;
   /** ms of the clock; Infinity for our own permanent values. */
   expiresMs: number;
+  /** Who put it here; undefined for ourselves. */
+  from: Endpoint | undefined;
   quota: Quota;
   job: Job | undefined;
 }
@@ -116,11 +118,12 @@ export class Storage {
     if (before === undefined && values.size >= MAX_VALUES_PER_KEY) return false;
     if (before !== undefined) this.forget(before);
     const quota = this.quotaOf(from);
-    const stored: StoredValue = before ?? { key, value, createdMs, expiresMs: until, quota, job: undefined };
+    const stored: StoredValue = before ?? { key, value, createdMs, expiresMs: until, from, quota, job: undefined };
     stored.value = value;
     stored.createdMs = createdMs;
     stored.expiresMs = until;
     stored.quota = quota;
+    stored.from = from;
     values.set(value.id, stored);
     this.remember(stored);
     if (!quota.isLocal) this.makeRoom();
