@@ -428,6 +428,16 @@ export class DhtCore {
     return this.families.get(family)?.searches ?? [];
   }
 
+  /** Nodes remembered in a family. */
+  cachedNodes(family: Family): number {
+    return this.families.get(family)?.cache.size ?? 0;
+  }
+
+  /** Remote nodes that listen to a key here. */
+  listenerCount(key: InfoHash): number {
+    return this.remoteListeners.countOf(key);
+  }
+
   /** Numbers of what this node keeps, each of them bounded. */
   get sizes(): Readonly<Record<string, number>> {
     let nodes = 0;

@@ -118,6 +118,11 @@ export class Search {
   /** Does what is due and asks whom to ask next. Safe to call at any event. */
   step(): void {
     if (this.isStepping) return;
+    if (this.isExpired) {
+      // Nobody to ask: what can fail fails now instead of waiting for somebody to appear.
+      this.gets.fail();
+      this.announces.fail();
+    }
     if (this.isExpired || this.isIdle) {
       this.parts.scheduler.cancel(this.job);
       return;

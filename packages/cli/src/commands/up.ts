@@ -1,0 +1,52 @@
+import { once } from 'node:events';
+import { jsonLogger, type ReadyFacts, readConfiguration, SETTINGS, startHub, textLogger } from '@atoll/hub';
+import { nativeDatagram } from '@atoll/udp';
+import { Command } from 'commander';
+import type { Messages } from '../messages/en.js';
+import { messagesFor } from '../messages/locale.js';
+import { VERSION } from '../version.js';
+
+interface UpOptions {
+  readonly config?: string;
+  readonly readyFile?: string;
+  readonly json?: boolean;
+}
+
+/** `atoll up`: the hub in the foreground. */
+export function upCommand(): Command {
+  const command = new Command('up').description('Run the hub in the foreground: everything a LAN needs to use Jami');
+  for (const { flag, value, text } of Object.values(SETTINGS)) command.option(`--${flag} <${value}>`, text);
+  return command
+    .option('--config <FILE>', 'Settings as YAML; the command line weighs more')
+    .option('--ready-file <FILE>', 'Write addresses and ports as JSON to FILE once everything answers')
+    .option('--json', 'Log as one JSON object per line')
+    .action(async (options: UpOptions & Record<string, string | undefined>) => {
+      const configuration = await readConfiguration(options, process.env, options.config);
+      const logger = options.json ? jsonLogger(process.stdout) : textLogger(process.stderr);
+      const messages = messagesFor(process.env);
+      const stopped = stopSignal();
+      const hub = await startHub(configuration, { version: VERSION, readyFile: options.readyFile, logger });
+      if (options.json) logger.info('ready', { ...hub.ready });
+      else process.stdout.write(welcome(hub.ready, messages));
+      await stopped;
+      if (!options.json) process.stderr.write(`${messages.stopping}\n`);
+      await hub.stop();
+    });
+}
+
+/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
+async function stopSignal(): Promise<void> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  await Promise.race([once(process, 'SIGINT', { signal }), once(process, 'SIGTERM', { signal })]);
+  controller.abort();
+}
+
+function welcome({ dht }: ReadyFacts, messages: Messages): string {
+  const lines = ['', messages.hubRuns, '', `  ${messages.bootstrapLabel}:  ${dht.bootstrap}`, ''];
+  if (dht.addresses.length > 1) lines.push(`${messages.otherAddresses} ${dht.addresses.slice(1).join(', ')}`);
+  lines.push(messages.discoveryHint);
+  if (!nativeDatagram.available) lines.push(`${messages.slower} ${nativeDatagram.reason}.`);
+  lines.push(messages.howToStop, '');
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,157 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface, type Interface } from 'node:readline';
+import { errorMessage, type Logger, UsageError } from '@atoll/base';
+import { DhtNode } from '@atoll/dht';
+import type { Identity } from '@atoll/identity';
+import { VERSION } from '../version.js';
+import { DhtnodeCommands } from './commands.js';
+import { identityOf } from './identity.js';
+import { fileLog, type NodeLog, noLog, stderrLog, systemLog } from './log.js';
+import { type DhtnodeOptions, parseDhtnodeOptions, USAGE } from './options.js';
+import { runningOn } from './report.js';
+
+const UNLIMITED = -1;
+
+/** Runs a node as `dhtnode` does; resolves to the exit code. Throws a usage error for wrong arguments. */
+export async function runDhtnode(args: readonly string[]): Promise<number> {
+  const options = parseDhtnodeOptions(args);
+  if (options.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  if (options.version) {
+    process.stdout.write(`atoll dhtnode ${VERSION}\n`);
+    return 0;
+  }
+  if (options.daemonize) return daemonize(args);
+  const log = await openLog(options);
+  const stopped = stopSignals();
+  const sink = new SwitchableLog(log.logger, options.verbose);
+  try {
+    const identity = await identityOf(options);
+    const node = await openNode(options, identity, sink.logger);
+    if (options.bootstrap !== undefined) process.stdout.write(`Bootstrap: ${options.bootstrap}\n`);
+    process.stdout.write(`${runningOn(node)}\n`);
+    if (identity !== undefined) process.stdout.write(`Public key ID ${identity.certificate.id}\n`);
+    if (options.service) await stopped;
+    else await interact(node, identity, sink, stopped);
+    process.stdout.write('\nStopping node...\n');
+    await node.close();
+    return 0;
+  } finally {
+    await log.close();
+  }
+}
+
+function openNode(options: DhtnodeOptions, identity: Identity | undefined, logger: Logger): Promise<DhtNode> {
+  const unlimited = options.noRateLimit
+    ? {
+        rateLimits: { perSecond: UNLIMITED, perSecondAndAddress: UNLIMITED },
+        storageLimits: { maxKeys: 0x4000_0000, maxRemoteBytes: UNLIMITED },
+      }
+    : {};
+  return DhtNode.open({
+    port: options.port,
+    networkId: options.network,
+    bootstrap: options.bootstrap === undefined ? [] : [options.bootstrap],
+    identity,
+    statePath: options.persist,
+    peerDiscovery: options.peerDiscovery,
+    isPublicStable: options.publicStable,
+    logger,
+    ...unlimited,
+  });
+}
+
+async function openLog(options: DhtnodeOptions): Promise<NodeLog> {
+  if (options.syslog) return systemLog();
+  if (options.logFile === undefined) return options.service && !options.verbose ? noLog() : stderrLog();
+  try {
+    return await fileLog(options.logFile);
+  } catch (error) {
+    throw new UsageError(`The log file ${options.logFile} cannot be written: ${errorMessage(error)}`);
+  }
+}
+
+/** The log as the `log` command switches it. */
+class SwitchableLog {
+  readonly logger: Logger;
+  private isOn: boolean;
+  private only: string | undefined;
+
+  constructor(target: Logger, isOn: boolean) {
+    this.isOn = isOn;
+    const pass = (message: string): boolean => this.isOn && (this.only === undefined || message.includes(this.only));
+    this.logger = {
+      debug: (message, fields) => pass(message) && target.debug(message, fields),
+      info: (message, fields) => pass(message) && target.info(message, fields),
+      warn: (message, fields) => pass(message) && target.warn(message, fields),
+      error: (message, fields) => pass(message) && target.error(message, fields),
+    };
+  }
+
+  toggle(key: string | undefined): void {
+    this.isOn = key !== undefined || !this.isOn;
+    this.only = key;
+  }
+}
+
+async function interact(
+  node: DhtNode,
+  identity: Identity | undefined,
+  log: SwitchableLog,
+  stopped: Promise<void>,
+): Promise<void> {
+  process.stdout.write(" (type 'h' or 'help' for a list of possible commands)\n\n");
+  const commands = new DhtnodeCommands({
+    node,
+    hasIdentity: identity !== undefined,
+    out: (text) => void process.stdout.write(text),
+    error: (text) => void process.stderr.write(text),
+    toggleLog: (key) => log.toggle(key),
+  });
+  const lines = createInterface({
+    input: process.stdin,
+    output: process.stdout,
+    prompt: '>> ',
+    terminal: process.stdin.isTTY,
+  });
+  lines.prompt();
+  lines.on('line', (line) => {
+    if (commands.run(line)) lines.prompt();
+    else lines.close();
+  });
+  await Promise.race([closed(lines), stopped]);
+  lines.close();
+  commands.close();
+}
+
+async function closed(lines: Interface): Promise<void> {
+  await once(lines, 'close');
+}
+
+/** Resolves at the first SIGINT or SIGTERM; SIGHUP is ignored, as by dhtnode. */
+async function stopSignals(): Promise<void> {
+  process.on('SIGHUP', () => {});
+  const controller = new AbortController();
+  const { signal } = controller;
+  await Promise.race([once(process, 'SIGINT', { signal }), once(process, 'SIGTERM', { signal })]);
+  controller.abort();
+}
+
+/** Starts the same node in the background, detached from this terminal. */
+async function daemonize(args: readonly string[]): Promise<number> {
+  const kept = args.filter((argument) => argument !== '-d' && argument !== '--daemonize');
+  const background = kept.includes('-s') || kept.includes('--service') ? kept : [...kept, '-s'];
+  const logged = kept.some((argument) => argument === '-v' || argument === '--verbose');
+  const hasFile = kept.some((argument) => /^(-l|--logfile)/.test(argument));
+  const child = spawn(
+    process.execPath,
+    [process.argv[1] ?? '', 'dhtnode', ...background, ...(logged && !hasFile ? ['-L'] : [])],
+    { detached: true, stdio: 'ignore' },
+  );
+  await once(child, 'spawn');
+  child.unref();
+  return 0;
+}

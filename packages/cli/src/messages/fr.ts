@@ -1,0 +1,13 @@
+import type { Messages } from './en.js';
+
+/** Ce que la ligne de commande dit aux gens, en français. */
+export const fr: Messages = {
+  hubRuns: 'Atoll fonctionne. Dans les paramètres du compte de chaque application Jami, saisissez :',
+  bootstrapLabel: 'Bootstrap (paramètres DHT)',
+  discoveryHint:
+    'Sur ce réseau, les applications où la « découverte locale des pairs » est activée le trouvent seules.',
+  otherAddresses: 'On le joint aussi à',
+  howToStop: 'Ctrl-C pour arrêter.',
+  slower: 'Les paquets réseau sont traités un par un, ce qui est plus lent :',
+  stopping: 'Arrêt …',
+};

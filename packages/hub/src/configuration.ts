@@ -1,0 +1,173 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { Endpoint, errorMessage, UsageError } from '@atoll/base';
+import { DEFAULT_PORT, parseBootstrap } from '@atoll/dht';
+import * as v from 'valibot';
+import { parse as parseYaml } from 'yaml';
+
+const list = v.pipe(
+  v.union([v.string(), v.array(v.string())]),
+  v.transform((value) => (typeof value === 'string' ? value.split(/[;,]/) : value)),
+  v.transform((values) => values.map((value) => value.trim()).filter((value) => value !== '')),
+);
+const whole = (least: number, most: number, what: string) =>
+  v.pipe(
+    v.union([v.number(), v.pipe(v.string(), v.regex(/^(0x[0-9a-f]+|\d+)$/i, what), v.transform(Number))], what),
+    v.integer(what),
+    v.minValue(least, what),
+    v.maxValue(most, what),
+  );
+
+/** One setting: how it is checked, named in each place, and described. The only list of settings there is. */
+interface Setting<S extends v.GenericSchema> {
+  readonly schema: S;
+  readonly fallback: v.InferOutput<S>;
+  /** Command-line flag without dashes; the YAML key is the property's name, the variable `ATOLL_` and the flag. */
+  readonly flag: string;
+  /** What stands for the value in the help. */
+  readonly value: string;
+  readonly text: string;
+}
+
+function setting<S extends v.GenericSchema>(entry: Setting<S>): Setting<S> {
+  return entry;
+}
+
+/** Every setting of a hub. */
+export const SETTINGS = {
+  state: setting({
+    schema: v.pipe(v.string(), v.minLength(1, 'the state directory must be named')),
+    fallback: defaultState(),
+    flag: 'state',
+    value: 'DIR',
+    text: 'State directory: everything the hub keeps between runs',
+  }),
+  host: setting({
+    schema: v.pipe(
+      list,
+      v.check(
+        (hosts) => hosts.every((host) => Endpoint.from(host, 0) !== undefined),
+        'host takes IP addresses, separated by commas',
+      ),
+    ),
+    fallback: [] as string[],
+    flag: 'host',
+    value: 'ADDR[,ADDR]',
+    text: 'Addresses to bind and to tell people; all of this machine when left out',
+  }),
+  dhtPort: setting({
+    schema: whole(0, 65_535, 'dht-port takes a number from 0 to 65535'),
+    fallback: DEFAULT_PORT,
+    flag: 'dht-port',
+    value: 'N',
+    text: 'UDP port of the DHT node; 0 lets the system choose',
+  }),
+  network: setting({
+    schema: whole(0, 0xffff_ffff, 'network takes a number from 0 to 4294967295'),
+    fallback: 0,
+    flag: 'network',
+    value: 'ID',
+    text: 'Network id: nodes of another id do not hear us; 0 is what Jami apps use',
+  }),
+  bootstrap: setting({
+    schema: v.pipe(
+      list,
+      v.check(
+        (hosts) => hosts.every(isBootstrap),
+        'bootstrap takes host, host:port or [IPv6]:port, separated by semicolons',
+      ),
+    ),
+    fallback: [] as string[],
+    flag: 'bootstrap',
+    value: 'LIST',
+    text: 'Other nodes to join, as a;b:port; none is needed on a LAN',
+  }),
+  peerDiscovery: setting({
+    schema: v.union(
+      [
+        v.boolean(),
+        v.pipe(
+          v.picklist(['true', 'false'], 'peer-discovery takes true or false'),
+          v.transform((value) => value === 'true'),
+        ),
+      ],
+      'peer-discovery takes true or false',
+    ),
+    fallback: true,
+    flag: 'peer-discovery',
+    value: 'true|false',
+    text: 'Find other nodes on the LAN, and be found',
+  }),
+} as const;
+
+type Settings = typeof SETTINGS;
+
+/** The settings of one hub, checked. */
+export type HubConfiguration = { readonly [K in keyof Settings]: v.InferOutput<Settings[K]['schema']> };
+
+/** Settings as a person gave them on the command line: text, or nothing. */
+export type GivenSettings = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The configuration from, in this order of weight, the command line, `ATOLL_…` variables, a YAML file and the defaults.
+ * Throws a usage error that names the setting and where it came from.
+ */
+export async function readConfiguration(
+  given: GivenSettings,
+  environment: NodeJS.ProcessEnv,
+  file: string | undefined,
+): Promise<HubConfiguration> {
+  const fromFile = file === undefined ? {} : await readFileSettings(file);
+  const result: Record<string, unknown> = {};
+  for (const [name, entry] of Object.entries(SETTINGS)) {
+    const variable = `ATOLL_${entry.flag.replaceAll('-', '_').toUpperCase()}`;
+    const sources: [string, unknown][] = [
+      [`--${entry.flag}`, given[name]],
+      [variable, environment[variable]],
+      [`${name} in ${file ?? 'the file'}`, fromFile[name]],
+    ];
+    const found = sources.find(([, value]) => value !== undefined);
+    if (found === undefined) {
+      result[name] = entry.fallback;
+      continue;
+    }
+    const [where, value] = found;
+    const checked = v.safeParse(entry.schema as v.GenericSchema, value);
+    if (!checked.success) throw new UsageError(`${where}: ${checked.issues[0].message}.`);
+    result[name] = checked.output;
+  }
+  return result as HubConfiguration;
+}
+
+async function readFileSettings(path: string): Promise<Record<string, unknown>> {
+  let parsed: unknown;
+  try {
+    parsed = parseYaml(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new UsageError(`The configuration ${path} cannot be read: ${errorMessage(cause).split('\n')[0]}`, { cause });
+  }
+  if (parsed === null || parsed === undefined) return {};
+  if (typeof parsed !== 'object' || Array.isArray(parsed)) {
+    throw new UsageError(`The configuration ${path} must be a list of settings, each as “name: value”.`);
+  }
+  const unknown = Object.keys(parsed).find((name) => !(name in SETTINGS));
+  if (unknown !== undefined) {
+    throw new UsageError(`${path}: there is no setting “${unknown}”; there are ${Object.keys(SETTINGS).join(', ')}.`);
+  }
+  return { ...parsed };
+}
+
+function isBootstrap(text: string): boolean {
+  try {
+    parseBootstrap(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function defaultState(): string {
+  const base = process.env.XDG_STATE_HOME;
+  return join(base === undefined || base === '' ? join(homedir(), '.local', 'state') : base, 'atoll');
+}

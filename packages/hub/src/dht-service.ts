@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto';
+import { AtollError, type Logger } from '@atoll/base';
+import { DhtNode, Value } from '@atoll/dht';
+import { InfoHash } from '@atoll/identity';
+import type { HubConfiguration } from './configuration.js';
+import type { HubService } from './supervisor.js';
+
+/** The hub's DHT node: bootstrap of its LAN. */
+export class DhtService implements HubService {
+  readonly name = 'dht';
+  readonly failed: Promise<never> = new Promise(() => {});
+  private readonly configuration: HubConfiguration;
+  private readonly statePath: string;
+  private readonly addresses: readonly string[];
+  private readonly logger: Logger;
+  private node: DhtNode | undefined;
+
+  /** `addresses`: what people are told, the first one in the ready file. */
+  constructor(configuration: HubConfiguration, statePath: string, addresses: readonly string[], logger: Logger) {
+    this.configuration = configuration;
+    this.statePath = statePath;
+    this.addresses = addresses;
+    this.logger = logger;
+  }
+
+  async start(): Promise<Readonly<Record<string, unknown>>> {
+    const { host, dhtPort, network, bootstrap, peerDiscovery } = this.configuration;
+    const node = await DhtNode.open({
+      port: dhtPort,
+      addresses: host,
+      networkId: network,
+      bootstrap,
+      peerDiscovery,
+      isBootstrap: true,
+      statePath: this.statePath,
+      logger: this.logger,
+    });
+    this.node = node;
+    const { ipv4, ipv6 } = node.ports;
+    const addresses = this.addresses.map((address) =>
+      address.includes(':') ? `[${address}]:${ipv6}` : `${address}:${ipv4}`,
+    );
+    return { bootstrap: addresses[0] ?? '', addresses, id: node.id.toString(), network, batched: node.isBatched };
+  }
+
+  /** A value goes in and comes out again. */
+  async probe(): Promise<void> {
+    const { node } = this;
+    if (node === undefined) throw new AtollError('DHT_NOT_RUNNING', 'The DHT node is not running.');
+    const key = InfoHash.of(randomBytes(20));
+    const value = Value.plain({ id: 1n, data: randomBytes(8) });
+    if (!node.core.storage.store(key, value, performance.now(), undefined)) {
+      throw new AtollError('DHT_STORES_NOTHING', 'The DHT node stores nothing: its storage is full.');
+    }
+    try {
+      const [found] = await node.get(key);
+      if (found === undefined || !found.equals(value)) {
+        throw new AtollError('DHT_STORES_NOTHING', 'The DHT node does not give back what it stored.');
+      }
+    } finally {
+      node.core.storage.remove(key, 1n);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.node?.close();
+    this.node = undefined;
+  }
+}

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { silentLogger } from '@atoll/base';
+import { readConfiguration } from './configuration.js';
+import { startHub } from './startup.js';
+import { StateDirectory } from './state-directory.js';
+import { type HubService, Supervisor } from './supervisor.js';
+
+test('the command line weighs more than variables, variables more than the file, the file more than defaults', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'atoll-hub-'));
+  try {
+    const file = join(folder, 'atoll.yaml');
+    await writeFile(file, 'dhtPort: 1\nnetwork: 7\nbootstrap: [a, "b:2"]\npeerDiscovery: false\n');
+    const configuration = await readConfiguration(
+      { dhtPort: '3' },
+      { ATOLL_DHT_PORT: '2', ATOLL_NETWORK: '0x10' },
+      file,
+    );
+    assert.equal(configuration.dhtPort, 3);
+    assert.equal(configuration.network, 16);
+    assert.deepEqual(configuration.bootstrap, ['a', 'b:2']);
+    assert.equal(configuration.peerDiscovery, false);
+    assert.deepEqual(configuration.host, []);
+    const fails = (given: Record<string, string>, message: RegExp): Promise<void> =>
+      assert.rejects(readConfiguration(given, {}, undefined), (error: Error & { code?: string }) => {
+        assert.equal(error.code, 'USAGE');
+        assert.match(error.message, message);
+        return true;
+      });
+    await fails({ dhtPort: 'x' }, /^--dht-port: dht-port takes a number/);
+    await fails({ dhtPort: '70000' }, /65535/);
+    await fails({ host: 'school' }, /IP addresses/);
+    await fails({ bootstrap: 'a;b:x' }, /bootstrap takes/);
+    await fails({ peerDiscovery: 'maybe' }, /true or false/);
+    await writeFile(file, 'dhtport: 1\n');
+    await assert.rejects(readConfiguration({}, {}, file), /there is no setting “dhtport”/);
+    await writeFile(file, '- a\n');
+    await assert.rejects(readConfiguration({}, {}, file), /list of settings/);
+    await assert.rejects(readConfiguration({}, {}, join(folder, 'none')), /cannot be read/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('a state directory is used by one hub at a time; a dead owner is no owner', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'atoll-hub-'));
+  try {
+    await writeFile(join(folder, 'lock'), '1\n');
+    await assert.rejects(StateDirectory.take(folder), { code: 'HUB_STATE_IN_USE' });
+    await writeFile(join(folder, 'lock'), '4194305\n');
+    const state = await StateDirectory.take(folder);
+    await state.release();
+    assert.deepEqual(await readdir(folder), []);
+    await writeFile(join(folder, 'plain'), '');
+    await assert.rejects(StateDirectory.take(join(folder, 'plain', 'x')), { code: 'HUB_STATE_UNUSABLE' });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('a hub starts, answers its probe, writes the ready file and leaves nothing behind', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'atoll-hub-'));
+  try {
+    const readyFile = join(folder, 'ready.json');
+    const state = join(folder, 'state');
+    const given = { state, host: '127.0.0.1', dhtPort: '0', peerDiscovery: 'false' };
+    const configuration = await readConfiguration(given, {}, undefined);
+    const hub = await startHub(configuration, { version: '0', readyFile, logger: silentLogger });
+    assert.match(hub.ready.dht.bootstrap, /^127\.0\.0\.1:\d+$/);
+    assert.ok((await readdir(folder)).includes('ready.json'));
+    const { id } = hub.ready.dht;
+    await hub.stop();
+    assert.deepEqual(await readdir(folder), ['state']);
+    const again = await startHub(configuration, { version: '0', logger: silentLogger });
+    assert.equal(again.ready.dht.id, id, 'the node keeps its id');
+    await again.stop();
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('a service that fails is started again, with growing waits', async () => {
+  let starts = 0;
+  const waits: number[] = [];
+  let fail: (error: Error) => void = () => {};
+  const make = (): HubService => ({
+    name: 'trial',
+    failed: new Promise((_resolve, reject) => {
+      fail = reject;
+    }),
+    async start() {
+      starts++;
+      return {};
+    },
+    async probe() {},
+    async stop() {},
+  });
+  let waited: () => void = () => {};
+  const supervisor = new Supervisor(make, {
+    logger: silentLogger,
+    nowMs: () => 0,
+    wait: async (ms) => {
+      waits.push(ms);
+      waited();
+    },
+  });
+  await supervisor.start();
+  for (let round = 0; round < 3; round++) {
+    const restarted = new Promise<void>((resolve) => {
+      waited = resolve;
+    });
+    fail(new Error('broken'));
+    await restarted;
+    while (starts < round + 2) await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual(waits, [500, 1000, 2000]);
+  assert.equal(supervisor.restarts, 3);
+  await supervisor.stop();
+});

@@ -1,0 +1,63 @@
+import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '@atoll/base';
+import type { HubConfiguration } from './configuration.js';
+import { DhtService } from './dht-service.js';
+import { lanAddresses } from './lan-addresses.js';
+import { StateDirectory, writeAtomically } from './state-directory.js';
+import { Supervisor } from './supervisor.js';
+
+/** What scripts read from the ready file (the command line's promise to them). */
+export interface ReadyFacts {
+  readonly version: string;
+  readonly dht: {
+    /** Address and port to enter as bootstrap. */
+    readonly bootstrap: string;
+    /** All addresses that lead here, the first one being `bootstrap`. */
+    readonly addresses: readonly string[];
+    readonly id: string;
+    readonly network: number;
+    readonly batched: boolean;
+  };
+}
+
+/** A hub that runs. */
+export interface RunningHub {
+  readonly ready: ReadyFacts;
+  stop(): Promise<void>;
+}
+
+export interface HubOptions {
+  readonly version: string;
+  /** Written once everything answers, removed at the stop. */
+  readonly readyFile?: string | undefined;
+  readonly logger: Logger;
+}
+
+/** Starts every service of a hub, one after the other; if one cannot be brought up, nothing is left running. */
+export async function startHub(configuration: HubConfiguration, options: HubOptions): Promise<RunningHub> {
+  const { logger, readyFile, version } = options;
+  const state = await StateDirectory.take(configuration.state);
+  const addresses = configuration.host.length > 0 ? configuration.host : lanAddresses();
+  const parts = {
+    logger,
+    nowMs: () => performance.now(),
+    wait: (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal }).catch(() => {}),
+  };
+  const dht = new Supervisor(() => new DhtService(configuration, state.file('dht-node'), addresses, logger), parts);
+  const stop = async (): Promise<void> => {
+    if (readyFile !== undefined) await rm(readyFile, { force: true });
+    await dht.stop();
+    await state.release();
+  };
+  try {
+    const facts = (await dht.start()) as ReadyFacts['dht'];
+    await dht.probe();
+    const ready: ReadyFacts = { version, dht: facts };
+    if (readyFile !== undefined) await writeAtomically(readyFile, `${JSON.stringify(ready, undefined, 2)}\n`);
+    return { ready, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
