@@ -4,7 +4,7 @@ const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
 /** Bytes that AES-GCM adds to a plaintext. */
-export const AES_GCM_OVERHEAD_BYTES = IV_BYTES + TAG_BYTES;
+const AES_GCM_OVERHEAD_BYTES = IV_BYTES + TAG_BYTES;
 
 /** IV (12 random bytes), ciphertext, tag (16 bytes). The key has 16, 24 or 32 bytes (protocol/dht.md 11.3). */
 export function encryptAesGcm(key: Uint8Array, plain: Uint8Array): Buffer {

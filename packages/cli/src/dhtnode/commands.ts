@@ -4,7 +4,7 @@ import { InfoHash, PkId } from '@atoll/identity';
 import { duration, nodeInfo, publicAddresses, routingTables, searches, storage } from './report.js';
 
 /** The list of commands, as `h` prints it. */
-export const COMMANDS = `OpenDHT command line interface (CLI)
+const COMMANDS = `OpenDHT command line interface (CLI)
 Possible commands:
   h, help    Print this help message.
   x, quit    Quit the program.

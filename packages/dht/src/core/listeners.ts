@@ -4,7 +4,7 @@ import type { NodeRecord } from './node-record.js';
 import { addressBucket } from './rate-limiter.js';
 
 /** A listener that is not renewed lives this long, in ms (protocol/dht.md 13). */
-export const LISTENER_MS = 10 * 60_000;
+const LISTENER_MS = 10 * 60_000;
 
 /** Bounds on what strangers can make us remember. */
 export interface ListenerLimits {

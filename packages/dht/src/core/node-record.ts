@@ -4,7 +4,7 @@ import type { Message } from '../wire/message.js';
 import type { Request } from './requests.js';
 
 /** A node that answered within this time may be good, in ms. */
-export const NODE_GOOD_MS = 120 * 60_000;
+const NODE_GOOD_MS = 120 * 60_000;
 /** A node not heard of for this time is old, in ms. */
 export const NODE_EXPIRE_MS = 10 * 60_000;
 /** More refused tokens in a row than this and the node counts as expired. */

@@ -216,7 +216,7 @@ function newBucket(first: InfoHash): Bucket {
 }
 
 /** Insertion sort: the lists are short and mostly in order. */
-export function sortByDistance(target: InfoHash, nodes: NodeRecord[]): void {
+function sortByDistance(target: InfoHash, nodes: NodeRecord[]): void {
   for (let i = 1; i < nodes.length; i++) {
     const node = nodes[i] as NodeRecord;
     let at = i;

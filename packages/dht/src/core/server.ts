@@ -18,7 +18,7 @@ import type { Tokens } from './tokens.js';
 import type { ValueTypes } from './value-types.js';
 
 /** Error codes on the wire (protocol/dht.md 7). */
-export const ErrorCode = { badArgument: 203, unauthorized: 401, notFound: 404 } as const;
+const ErrorCode = { badArgument: 203, unauthorized: 401, notFound: 404 } as const;
 
 /** A push holds values up to about so many bytes (protocol/dht.md 6.7). */
 const PUSH_BATCH_BYTES = 56 * 1024;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { binaryBytes, type Endpoint, type RandomSource } from '@atoll/base';
 
 /** Bytes of a write token. */
-export const TOKEN_BYTES = 32;
+const TOKEN_BYTES = 32;
 /** Tokens remembered so that a busy peer costs one hash per secret; then the memory starts anew. */
 const MAX_REMEMBERED = 8192;
 

@@ -1,0 +1,170 @@
+import { rmSync } from 'node:fs';
+import { mkdir, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onProcessEnd } from './cleanup.js';
+import { eventually } from './deadline.js';
+import type { Host } from './lan.js';
+import { ManagedProcess } from './managed-process.js';
+import { SessionBus } from './session-bus.js';
+
+const SERVICE = 'cx.ring.Ring';
+const CONFIGURATION = '/cx/ring/Ring/ConfigurationManager';
+
+export interface JamidOptions {
+  /** Who it is. */
+  readonly displayName: string;
+  /** Bootstrap setting of the account; empty for none. */
+  readonly bootstrap: string;
+  /** Further account settings by Jami's keys, e.g. `DHT.publicInCalls`, `Account.peerDiscovery`. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/**
+ * A real Jami daemon (Debian jami-daemon 13.7) with one account, on a host of a LAN without IPv6.
+ *
+ * ```ts
+ * await using alice = await Jamid.start(lan.host(0), { displayName: 'alice', bootstrap: '10.77.9.3:4222' });
+ * await using bob = await Jamid.start(lan.host(1), { displayName: 'bob', bootstrap: '10.77.9.3:4222' });
+ * const conversation = await alice.becomeContactOf(bob);
+ * await alice.sendText(conversation, 'hi');
+ * await bob.waitForText('hi');
+ * ```
+ */
+export class Jamid {
+  readonly bus: SessionBus;
+  readonly account: string;
+  private readonly daemon: ManagedProcess;
+  private readonly busDaemon: ManagedProcess;
+  private readonly remove: () => void;
+  private known: string | undefined;
+
+  private constructor(
+    bus: SessionBus,
+    account: string,
+    daemon: ManagedProcess,
+    busDaemon: ManagedProcess,
+    remove: () => void,
+  ) {
+    this.bus = bus;
+    this.account = account;
+    this.daemon = daemon;
+    this.busDaemon = busDaemon;
+    this.remove = remove;
+  }
+
+  /** Starts the daemon, makes the account and waits until it is registered. */
+  static async start(host: Host, options: JamidOptions): Promise<Jamid> {
+    // Short, because a socket's path is limited to about a hundred characters.
+    const folder = await mkdtemp(join(tmpdir(), 'jamid-'));
+    const remove = onProcessEnd(() => rmSync(folder, { recursive: true, force: true }));
+    await mkdir(join(folder, 'run'), { mode: 0o700 });
+    const busPath = join(folder, 'bus');
+    const busDaemon = new ManagedProcess('dbus-daemon', 'dbus-daemon', [
+      '--session',
+      `--address=unix:path=${busPath}`,
+      '--nofork',
+      '--nopidfile',
+      '--print-address=1',
+    ]);
+    await busDaemon.waitForOutput(/unix:path=/, 10_000);
+    const daemon = host.spawn('/usr/libexec/jamid', ['-c', '-d', '-p'], {
+      HOME: folder,
+      XDG_RUNTIME_DIR: join(folder, 'run'),
+      XDG_CONFIG_HOME: join(folder, 'config'),
+      XDG_DATA_HOME: join(folder, 'data'),
+      XDG_CACHE_HOME: join(folder, 'cache'),
+      DBUS_SESSION_BUS_ADDRESS: `unix:path=${busPath}`,
+    });
+    const bus = await SessionBus.connect(busPath);
+    const hasName = async (): Promise<boolean> =>
+      Boolean(await bus.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'NameHasOwner', 's', [SERVICE]));
+    await eventually(hasName, 'jamid did not take its name on the bus', 30_000);
+    const template = asMap(await bus.call(SERVICE, CONFIGURATION, 'getAccountTemplate', 's', ['RING']));
+    const details: Record<string, string> = {
+      ...template,
+      'Account.hostname': options.bootstrap,
+      'Account.alias': options.displayName,
+      'Account.displayName': options.displayName,
+      'Account.upnpEnabled': 'false',
+      'TURN.enable': 'false',
+      'Account.peerDiscovery': 'false',
+      'Account.accountDiscovery': 'false',
+      'Account.accountPublish': 'false',
+      ...options.settings,
+    };
+    const account = String(await bus.call(SERVICE, CONFIGURATION, 'addAccount', 'a{ss}', [Object.entries(details)]));
+    const jamid = new Jamid(bus, account, daemon, busDaemon, remove);
+    try {
+      await jamid.waitForState('REGISTERED');
+    } catch (error) {
+      await jamid[Symbol.asyncDispose]();
+      throw error;
+    }
+    return jamid;
+  }
+
+  /** The daemon's log. */
+  get log(): string {
+    return this.daemon.output;
+  }
+
+  /** Waits for a registration state, past ones included. */
+  async waitForState(state: string, limitMs = 60_000): Promise<void> {
+    await this.bus.waitFor(
+      'registrationStateChanged',
+      (args) => args[0] === this.account && args[1] === state,
+      limitMs,
+    );
+  }
+
+  /** The account's Jami id, 40 hex digits. */
+  async uri(): Promise<string> {
+    this.known ??= asMap(await this.call('getAccountDetails', 's', [this.account]))['Account.username'] ?? '';
+    return this.known;
+  }
+
+  /** Asks another to become a contact; resolves to the conversation when both are in it. */
+  async becomeContactOf(other: Jamid): Promise<string> {
+    const own = await this.uri();
+    const theirs = await other.uri();
+    await this.call('addContact', 'ss', [this.account, theirs]);
+    await this.call('sendTrustRequest', 'ssay', [this.account, theirs, []]);
+    await other.bus.waitFor('incomingTrustRequest', (args) => args.includes(own), 90_000);
+    await other.call('acceptTrustRequest', 'ss', [other.account, own]);
+    const [, conversation] = await other.bus.waitFor('conversationReady', () => true, 90_000);
+    await this.bus.waitFor('conversationMemberEvent', (args) => args[1] === conversation, 90_000);
+    return String(conversation);
+  }
+
+  async sendText(conversation: string, text: string): Promise<void> {
+    await this.call('sendMessage', 'ssssi', [this.account, conversation, text, '', 0]);
+  }
+
+  /** Waits until a message with this text is there. */
+  async waitForText(text: string, limitMs = 60_000): Promise<void> {
+    await this.bus.waitFor('messageReceived', (args) => asMap(args[2]).body === text, limitMs);
+  }
+
+  /** Changes settings of the account. */
+  async set(settings: Readonly<Record<string, string>>): Promise<void> {
+    const details = { ...asMap(await this.call('getAccountDetails', 's', [this.account])), ...settings };
+    await this.call('setAccountDetails', 'sa{ss}', [this.account, Object.entries(details)]);
+  }
+
+  call(member: string, signature = '', args: unknown[] = []): Promise<unknown> {
+    return this.bus.call(SERVICE, CONFIGURATION, member, signature, args);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.bus.close();
+    await this.daemon.kill();
+    await this.busDaemon.kill();
+    this.remove();
+  }
+}
+
+/** A map of strings as the bus gives it: an array of pairs. */
+function asMap(pairs: unknown): Record<string, string> {
+  return Array.isArray(pairs) ? Object.fromEntries(pairs) : {};
+}

@@ -1,0 +1,48 @@
+// What start and test have to do before anything else can run.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Node 20.19 or newer. */
+export function isNodeRecent() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  return major > 20 || (major === 20 && minor >= 19);
+}
+
+/** `npm ci` when nothing is installed, or the lock file changed since. */
+export function installIfNeeded(root) {
+  const marker = join(root, 'node_modules/.package-lock.json');
+  const lock = join(root, 'package-lock.json');
+  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return;
+  console.log('Installing …');
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  const done = spawnSync(npm, ['ci', '--no-audit', '--no-fund'], {
+    cwd: root,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
+  if (done.status !== 0) {
+    console.error('npm ci failed; see above.');
+    process.exit(1);
+  }
+  const now = new Date();
+  utimesSync(marker, now, now);
+}
+
+/** Whether a source is newer than what was built of it. */
+export function needsBuild(root) {
+  return readdirSync(join(root, 'packages')).some((name) => {
+    const built = join(root, 'packages', name, 'tsconfig.tsbuildinfo');
+    if (!existsSync(built)) return existsSync(join(root, 'packages', name, 'tsconfig.json'));
+    return newest(join(root, 'packages', name, 'src')) > statSync(built).mtimeMs;
+  });
+}
+
+function newest(folder) {
+  let latest = 0;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    latest = Math.max(latest, entry.isDirectory() ? newest(path) : statSync(path).mtimeMs);
+  }
+  return latest;
+}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { AirGap, type Host, Jamid, Lan, type ManagedProcess } from '@atoll/testkit';
+
+const ATOLL = fileURLToPath(new URL('../../../packages/cli/bin/atoll.mjs', import.meta.url));
+
+/** `atoll up` on a host, ready. */
+async function startHub(host: Host, state: string): Promise<ManagedProcess> {
+  const hub = host.spawn(process.execPath, [ATOLL, 'up', '--state', state], { LC_ALL: 'C' });
+  await hub.waitForOutput(new RegExp(`Bootstrap \\(DHT settings\\): +${host.address}:4222`), 30_000);
+  return hub;
+}
+
+async function talkBothWays(alice: Jamid, bob: Jamid, conversation: string, words: string): Promise<void> {
+  await alice.sendText(conversation, `${words} from alice`);
+  await bob.waitForText(`${words} from alice`);
+  await bob.sendText(conversation, `${words} from bob`);
+  await alice.waitForText(`${words} from bob`);
+}
+
+test('two real Jami daemons meet and talk through nothing but a hub, also after it was killed and started anew', async () => {
+  const state = await mkdtemp(join(tmpdir(), 'atoll-state-'));
+  await using lan = await Lan.create({ hosts: 3 });
+  const [a, b, h] = [lan.host(0), lan.host(1), lan.host(2)];
+  const gap = AirGap.watch(h, [lan.network, '239.192.0.1']);
+  try {
+    const first = await startHub(h, state);
+    const bootstrap = `${h.address}:4222`;
+    await using alice = await Jamid.start(a, { displayName: 'alice', bootstrap });
+    await using bob = await Jamid.start(b, { displayName: 'bob', bootstrap });
+    const conversation = await alice.becomeContactOf(bob);
+    await talkBothWays(alice, bob, conversation, 'hello');
+    await first.kill();
+    await using _again = await startHub(h, state);
+    await talkBothWays(alice, bob, conversation, 'still here');
+    await using carol = await Jamid.start(h, { displayName: 'carol', bootstrap });
+    const withCarol = await carol.becomeContactOf(bob);
+    await talkBothWays(carol, bob, withCarol, 'new here');
+    gap.assertQuiet();
+  } finally {
+    await rm(state, { recursive: true, force: true });
+  }
+});
+
+test('two real Jami daemons with an empty bootstrap find a hub by LAN discovery alone', async () => {
+  const state = await mkdtemp(join(tmpdir(), 'atoll-state-'));
+  await using lan = await Lan.create({ hosts: 3 });
+  const [a, b, h] = [lan.host(0), lan.host(1), lan.host(2)];
+  try {
+    await using _hub = await startHub(h, state);
+    const settings = { 'Account.peerDiscovery': 'true' };
+    await using alice = await Jamid.start(a, { displayName: 'alice', bootstrap: '', settings });
+    await using bob = await Jamid.start(b, { displayName: 'bob', bootstrap: '', settings });
+    const conversation = await alice.becomeContactOf(bob);
+    await talkBothWays(alice, bob, conversation, 'found you');
+    assert.ok(alice.log.length > 0);
+  } finally {
+    await rm(state, { recursive: true, force: true });
+  }
+});
