@@ -9,8 +9,6 @@ import { installIfNeeded, isNodeRecent } from './prepare.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const inCi = process.env.CI === 'true';
 const PEERS = ['dhtnode', 'python3-opendht', 'jami-daemon', 'iproute2', 'dbus', 'nftables', 'python3'];
-// dpkg's own placeholders, not ours.
-const DPKG_LINE = ['$', '{Package} $', '{db:Status-Status}\n'].join('');
 const MINUTE = 60_000;
 let passed = 0;
 let failed = 0;
@@ -234,7 +232,7 @@ const steps = [
 /** Debian packages of the real peers. Returns why they cannot be had, or undefined. */
 function installPeers() {
   if (!isDebian) return 'this is not Debian, where the real peers are packages';
-  const status = spawnSync('dpkg-query', ['-W', '-f', DPKG_LINE, ...PEERS], {
+  const status = spawnSync('dpkg-query', ['-W', '-f', `\${Package} \${db:Status-Status}\n`, ...PEERS], {
     encoding: 'utf8',
   }).stdout;
   const missing = PEERS.filter((name) => !status.split('\n').includes(`${name} installed`));

@@ -128,13 +128,21 @@ export class Jamid {
   async becomeContactOf(other: Jamid): Promise<string> {
     const own = await this.uri();
     const theirs = await other.uri();
+    const before = await other.conversations();
     await this.call('addContact', 'ss', [this.account, theirs]);
     await this.call('sendTrustRequest', 'ssay', [this.account, theirs, []]);
     await other.bus.waitFor('incomingTrustRequest', (args) => args.includes(own), 90_000);
     await other.call('acceptTrustRequest', 'ss', [other.account, own]);
-    const [, conversation] = await other.bus.waitFor('conversationReady', () => true, 90_000);
+    const isNew = (args: readonly unknown[]): boolean => !before.includes(String(args[1]));
+    const [, conversation] = await other.bus.waitFor('conversationReady', isNew, 90_000);
     await this.bus.waitFor('conversationMemberEvent', (args) => args[1] === conversation, 90_000);
     return String(conversation);
+  }
+
+  /** Ids of the account's conversations. */
+  async conversations(): Promise<string[]> {
+    const ids = await this.call('getConversations', 's', [this.account]);
+    return Array.isArray(ids) ? ids.map(String) : [];
   }
 
   async sendText(conversation: string, text: string): Promise<void> {
