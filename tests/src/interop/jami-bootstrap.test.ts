@@ -24,8 +24,8 @@ async function talkBothWays(alice: Jamid, bob: Jamid, conversation: string, word
 
 test('two real Jami daemons meet and talk through nothing but a hub, also after it was killed and started anew', async () => {
   const state = await mkdtemp(join(tmpdir(), 'atoll-state-'));
-  await using lan = await Lan.create({ hosts: 3 });
-  const [a, b, h] = [lan.host(0), lan.host(1), lan.host(2)];
+  await using lan = await Lan.create({ hosts: 4 });
+  const [a, b, c, h] = [lan.host(0), lan.host(1), lan.host(2), lan.host(3)];
   const gap = AirGap.watch(h, [lan.network, '239.192.0.1']);
   try {
     const first = await startHub(h, state);
@@ -37,7 +37,7 @@ test('two real Jami daemons meet and talk through nothing but a hub, also after 
     await first.kill();
     await using _again = await startHub(h, state);
     await talkBothWays(alice, bob, conversation, 'still here');
-    await using carol = await Jamid.start(h, { displayName: 'carol', bootstrap });
+    await using carol = await Jamid.start(c, { displayName: 'carol', bootstrap });
     const withCarol = await carol.becomeContactOf(bob);
     await talkBothWays(carol, bob, withCarol, 'new here');
     gap.assertQuiet();
