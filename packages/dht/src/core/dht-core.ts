@@ -4,8 +4,7 @@ import { compareDistance, InfoHash } from '@atoll/identity';
 import { decodeMessage, type Message } from '../wire/message.js';
 import { MessageEncoder } from '../wire/message-encoder.js';
 import { decodeNodeBlob, type NodeAddress } from '../wire/node-blob.js';
-import type { FieldValues } from '../wire/query.js';
-import { Query } from '../wire/query.js';
+import { type FieldValues, fieldsOf, Query } from '../wire/query.js';
 import type { Value } from '../wire/value.js';
 import { BlockList, isLoopback, isMartian } from './address-filter.js';
 import { BootstrapTimer } from './bootstrap.js';
@@ -317,7 +316,12 @@ export class DhtCore {
       });
       if (fresh.length > 0 && handler.onValues?.(fresh) === false) finish(true);
     };
-    if (query.select.length === 0) deliver([...this.storage.valuesOf(key)].map((stored) => stored.value));
+    const here = [...this.storage.valuesOf(key)].map((stored) => stored.value);
+    if (query.select.length === 0) deliver(here);
+    else {
+      const fields = here.filter((value) => query.matches(value)).map((value) => fieldsOf(value, query.select));
+      if (fields.length > 0) handler.onFields?.(fields);
+    }
     if (isOver) return () => {};
     for (const state of this.families.values()) {
       const search = key.isZero ? undefined : this.searchFor(state, key);
@@ -436,6 +440,18 @@ export class DhtCore {
   /** Remote nodes that listen to a key here. */
   listenerCount(key: InfoHash): number {
     return this.remoteListeners.countOf(key);
+  }
+
+  /** Keys that remote nodes listen to here, with those who do, for those who look into the node. */
+  remoteListenersByKey(): IterableIterator<readonly [InfoHash, readonly NodeRecord[]]> {
+    return this.remoteListeners.byKey();
+  }
+
+  /** Listens of this node itself to a key. */
+  localListenerCount(key: InfoHash): number {
+    let count = 0;
+    for (const group of this.groups.get(key.binary)?.values() ?? []) count += group.listenerCount;
+    return count;
   }
 
   /** Numbers of what this node keeps, each of them bounded. */
