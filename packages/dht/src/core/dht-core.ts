@@ -11,6 +11,7 @@ import { BootstrapTimer } from './bootstrap.js';
 import { AnswerRatio, type Connectivity, deriveHealth, type Health } from './health.js';
 import { type ListenCallback, ListenGroup } from './listen-group.js';
 import { DEFAULT_LISTENER_LIMITS, type ListenerLimits, RemoteListeners } from './listeners.js';
+import { LostNodes } from './lost-nodes.js';
 import { maintainBuckets, maintainNeighborhood } from './maintenance.js';
 import { NodeCache } from './node-cache.js';
 import type { NodeRecord } from './node-record.js';
@@ -126,6 +127,7 @@ export class DhtCore {
   private readonly reported: Record<Family, PublicAddress> = { 4: new PublicAddress(), 6: new PublicAddress() };
   private readonly bootstrapTimer: BootstrapTimer;
   private readonly answers = new AnswerRatio();
+  private readonly lost: LostNodes;
   private readonly reassemblyJob;
   private readonly confirmJob;
   private isClosed = false;
@@ -162,6 +164,7 @@ export class DhtCore {
       send,
       onNodeExpired: (node) => this.nodeExpired(node),
     });
+    this.lost = new LostNodes({ clock, scheduler: this.scheduler, ping: (node) => this.ping(node) });
     this.storage = new Storage(
       {
         clock,
@@ -474,6 +477,7 @@ export class DhtCore {
       fragmentBytes: this.reassembly.heldBytes,
       limiters: this.limiter.size,
       blocked: this.blocked.size,
+      lostNodes: this.lost.size,
       jobs: this.scheduler.size,
       listenGroups: this.groups.size,
     };
@@ -556,7 +560,9 @@ export class DhtCore {
       node = state.cache.get(message.id, from, nowMs);
       node.isClient = message.isClient;
     }
+    const wasLost = node.isExpired;
     node.heard(nowMs, from);
+    if (wasLost) this.nodeReturned(node, state, nowMs);
     switch (message.kind) {
       case 'reply':
         this.stats.replies++;
@@ -837,8 +843,17 @@ export class DhtCore {
     this.answers.record(false);
     const state = this.families.get(node.family);
     if (state === undefined) return;
+    this.lost.add(node);
     for (const search of state.searches) search.nodeExpired(node);
     this.updateConnectivity();
+  }
+
+  /** A node that was given up speaks again: searches count on it once more. */
+  private nodeReturned(node: NodeRecord, state: FamilyState, nowMs: number): void {
+    this.lost.remove(node);
+    if (node.isClient) return;
+    state.searches.offer(node, nowMs);
+    for (const search of state.searches) if (search.find(node) !== undefined) search.stepSoon();
   }
 
   private confirmNodes(): void {

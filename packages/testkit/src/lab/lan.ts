@@ -83,12 +83,20 @@ export class Lan {
   readonly hosts: readonly Host[];
   /** The network in CIDR form. */
   readonly network: string;
+  private readonly hasIpv6: boolean;
   private readonly switchName: string;
   private readonly takeDown: () => void;
 
-  private constructor(hosts: readonly Host[], network: string, switchName: string, takeDown: () => void) {
+  private constructor(
+    hosts: readonly Host[],
+    network: string,
+    hasIpv6: boolean,
+    switchName: string,
+    takeDown: () => void,
+  ) {
     this.hosts = hosts;
     this.network = network;
+    this.hasIpv6 = hasIpv6;
     this.switchName = switchName;
     this.takeDown = takeDown;
   }
@@ -129,7 +137,7 @@ export class Lan {
         ip('-n', switchName, 'link', 'set', `p${i}`, 'up');
         hosts.push(host);
       }
-      return new Lan(hosts, `10.77.${third}.0/24`, switchName, takeDown);
+      return new Lan(hosts, `10.77.${third}.0/24`, ipv6, switchName, takeDown);
     } catch (error) {
       takeDown();
       throw error;
@@ -156,6 +164,49 @@ export class Lan {
   /** Moves some hosts to a second switch: both halves go on by themselves. */
   partition(others: readonly Host[]): void {
     for (const host of others) ip('-n', this.switchName, 'link', 'set', `p${host.number}`, 'master', 'br1');
+  }
+
+  /** Two hosts no longer reach each other, in silence, though both reach everybody else. */
+  separate(one: Host, other: Host): void {
+    for (const [from, to] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      // Frames for an address that no card has: nobody takes them, and the sender hears of no error.
+      for (const address of this.hasIpv6 ? [to.address, to.address6] : [to.address]) {
+        from.exec('ip', 'neigh', 'replace', address, 'lladdr', '02:00:00:00:00:00', 'dev', 'eth0', 'nud', 'permanent');
+      }
+    }
+  }
+
+  /**
+   * Gives a host a second link, `eth1`, to a second switch, on which nothing else is. Returns its IPv4 address there;
+   * its IPv6 address is the same number in `fd78:…`.
+   */
+  addLink(host: Host): string {
+    const address = host.address.replace('10.77.', '10.78.');
+    ip(
+      '-n',
+      host.name,
+      'link',
+      'add',
+      'eth1',
+      'type',
+      'veth',
+      'peer',
+      'name',
+      `q${host.number}`,
+      'netns',
+      this.switchName,
+    );
+    ip('-n', host.name, 'addr', 'add', `${address}/24`, 'dev', 'eth1');
+    if (this.hasIpv6) {
+      ip('-n', host.name, 'addr', 'add', `${host.address6.replace('fd77:', 'fd78:')}/64`, 'dev', 'eth1', 'nodad');
+    }
+    ip('-n', host.name, 'link', 'set', 'eth1', 'up');
+    ip('-n', this.switchName, 'link', 'set', `q${host.number}`, 'master', 'br1');
+    ip('-n', this.switchName, 'link', 'set', `q${host.number}`, 'up');
+    return address;
   }
 
   /** Everybody on one switch again, all cables in. */
