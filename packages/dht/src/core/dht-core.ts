@@ -853,7 +853,7 @@ export class DhtCore {
     this.lost.remove(node);
     if (node.isClient) return;
     state.searches.offer(node, nowMs);
-    for (const search of state.searches) if (search.find(node) !== undefined) search.stepSoon();
+    for (const search of state.searches) search.nodeReturned(node);
   }
 
   private confirmNodes(): void {
