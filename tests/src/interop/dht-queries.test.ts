@@ -57,7 +57,10 @@ for (const [asker, keeper] of PAIRS) {
     await node.listen('letters', `WHERE value_type=${TypeId.imMessage}`);
     await holder.isListenedTo(InfoHash.key('letters').toString());
     await putter.put('letters', Value.plain({ id: 1n, data: 'unwanted', userType: 'text/plain' }));
-    await putter.put('letters', Value.plain({ id: 2n, type: TypeId.imMessage, data: 'wanted', userType: 'text/plain' }));
+    await putter.put(
+      'letters',
+      Value.plain({ id: 2n, type: TypeId.imMessage, data: 'wanted', userType: 'text/plain' }),
+    );
     await node.heard('"wanted"');
     assert.doesNotMatch(node.process.output, /"unwanted"/);
   });

@@ -224,8 +224,8 @@ export class DhtnodeCommands {
     out(`Listening, token: ${token}\n`);
     try {
       for await (const { values, isExpired } of this.parts.node.listen(key, { query, signal: controller.signal })) {
-        if (!isExpired) total += values.length;
-        out(`Listen: ${isExpired ? 'expired' : 'found'} ${values.length} values (total ${total})\n`);
+        total += isExpired ? -values.length : values.length;
+        out(`Listen: found ${values.length} values${isExpired ? ' expired' : ''} (total ${total})\n`);
         for (const value of values) out(`\t${value}\n`);
       }
     } finally {

@@ -158,6 +158,8 @@ export function storage(node: DhtNode, only: InfoHash | undefined): string {
 
 /** `la`: our addresses as others see them. */
 export function publicAddresses(node: DhtNode): string {
-  const lines = FAMILIES.flatMap((family) => node.core.publicAddresses(family).map((ip) => `${family === 4 ? formatIp(ip) : `[${formatIp(ip)}]`}\n`));
+  const lines = FAMILIES.flatMap((family) =>
+    node.core.publicAddresses(family).map((ip) => `${family === 4 ? formatIp(ip) : `[${formatIp(ip)}]`}\n`),
+  );
   return `Reported public addresses:\n${lines.join('')}`;
 }

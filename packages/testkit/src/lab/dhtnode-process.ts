@@ -98,7 +98,7 @@ export class DhtnodeProcess {
 
   /** Waits until a listen has told of a value whose line has this text in it, there or gone. */
   async heard(text: string, isGone = false, limitMs: number = LOOKUP_MS): Promise<void> {
-    const head = isGone ? /^Listen: expired/ : /^Listen: found/;
+    const head = isGone ? /^Listen: found \d+ values expired/ : /^Listen: found \d+ values \(/;
     const find = (output: string): true | undefined => {
       let isListed = false;
       for (const line of output.split('\n')) {

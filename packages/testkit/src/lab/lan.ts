@@ -4,6 +4,7 @@ import { ManagedProcess } from './managed-process.js';
 
 /** Namespaces of the lab are named `atoll-<pid>-<lan>-<host>`: what a dead process left is known by its pid. */
 const PREFIX = 'atoll';
+const LOSS_TABLE = 'atoll_loss';
 let lans = 0;
 
 function ip(...args: string[]): string {
@@ -41,27 +42,31 @@ export class Host {
     return new ManagedProcess(`${command} on ${this.name}`, 'ip', ['netns', 'exec', this.name, command, ...args], env);
   }
 
-  /** Makes what the host sends slow, late or lost. */
-  netem(trouble: { lossPercent?: number; delayMs?: number; jitterMs?: number }): void {
-    const { lossPercent = 0, delayMs = 0, jitterMs = 0 } = trouble;
+  /**
+   * Loses a share of what the host sends, in silence. By nftables and not by `tc netem`, which small kernels lack; the
+   * sender hears of no error.
+   */
+  lose(percent: number): void {
     this.exec(
-      'tc',
-      'qdisc',
-      'replace',
-      'dev',
-      'eth0',
-      'root',
-      'netem',
-      'delay',
-      `${delayMs}ms`,
-      `${jitterMs}ms`,
-      'loss',
-      `${lossPercent}%`,
+      'nft',
+      `table netdev ${LOSS_TABLE} {
+        chain egress {
+          type filter hook egress device "eth0" priority 0;
+          numgen random mod 1000 < ${Math.round(percent * 10)} drop
+        }
+      }
+      `,
     );
   }
 
-  clearNetem(): void {
-    this.exec('tc', 'qdisc', 'del', 'dev', 'eth0', 'root');
+  /** Loses nothing any more. */
+  loseNothing(): void {
+    this.exec('nft', 'delete', 'table', 'netdev', LOSS_TABLE);
+  }
+
+  /** Makes what the host sends late, by `tc netem`; throws where the kernel has no such thing. */
+  delay(delayMs: number, jitterMs = 0): void {
+    this.exec('tc', 'qdisc', 'replace', 'dev', 'eth0', 'root', 'netem', 'delay', `${delayMs}ms`, `${jitterMs}ms`);
   }
 }
 
