@@ -1,6 +1,6 @@
 import { type Family, formatIp } from '@atoll/base';
 import type { DhtNode, Search, SearchNode, Value } from '@atoll/dht';
-import { commonBits, InfoHash } from '@atoll/identity';
+import { commonBits, type InfoHash } from '@atoll/identity';
 
 const FAMILIES: readonly Family[] = [4, 6];
 
@@ -122,7 +122,8 @@ function announceMark(searchNode: SearchNode, id: bigint): string {
 export function storage(node: DhtNode, only: InfoHash | undefined): string {
   const { core } = node;
   const listeners = new Map([...core.remoteListenersByKey()].map(([key, nodes]) => [key.toString(), nodes]));
-  const stored = new Map<string, Value[]>([...listeners.keys()].map((key) => [key, []]));
+  const listens = new Map([...core.localListeners()].map(([key, count]) => [key.toString(), count]));
+  const stored = new Map<string, Value[]>([...listeners.keys(), ...listens.keys()].map((key) => [key, []]));
   const perAddress = new Map<string, number>();
   let bytes = 0;
   for (const { key, value, from } of core.storage.all()) {
@@ -135,7 +136,7 @@ export function storage(node: DhtNode, only: InfoHash | undefined): string {
   const describe = (key: string, values: readonly Value[]): string => {
     const size = values.reduce((sum, value) => sum + value.sizeBytes, 0);
     const remote = listeners.get(key) ?? [];
-    const local = core.localListenerCount(InfoHash.parse(key));
+    const local = listens.get(key) ?? 0;
     let text = `Storage ${key} ${remote.length} list., ${values.length} values (${size} bytes)\n`;
     if (local > 0) text += `   ${local} local listeners\n`;
     for (const listener of new Set(remote)) {

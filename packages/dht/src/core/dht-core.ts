@@ -450,11 +450,13 @@ export class DhtCore {
     return this.remoteListeners.byKey();
   }
 
-  /** Listens of this node itself to a key. */
-  localListenerCount(key: InfoHash): number {
-    let count = 0;
-    for (const group of this.groups.get(key.binary)?.values() ?? []) count += group.listenerCount;
-    return count;
+  /** Keys that this node itself listens to, with how many do. */
+  *localListeners(): IterableIterator<readonly [InfoHash, number]> {
+    for (const [key, groups] of this.groups) {
+      let count = 0;
+      for (const group of groups.values()) count += group.listenerCount;
+      if (count > 0) yield [new InfoHash(key), count];
+    }
   }
 
   /** Numbers of what this node keeps, each of them bounded. */

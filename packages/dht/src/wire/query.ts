@@ -155,7 +155,7 @@ function meets(condition: Condition, value: Value): boolean {
     case Field.valueType:
       return BigInt(value.type) === condition.value;
     case Field.ownerPk:
-      return value.owner === undefined ? condition.value.isZero : value.owner.id.equals(condition.value);
+      return value.owner?.id.equals(condition.value) ?? false;
     case Field.seq:
       return value.seq === condition.value;
     case Field.userType:
