@@ -1,5 +1,6 @@
 // A DhtNode of the library on a host of the lab: one JSON object per line in and out. Started by LibraryNode.
 import { createInterface } from 'node:readline';
+import { errorMessage } from '@atoll/base';
 import { DhtNode, type DhtNodeOptions, Value } from '@atoll/dht';
 import { InfoHash, loadIdentity } from '@atoll/identity';
 import type { LibraryOrder, LibraryReport, LibrarySettings } from './library-node.js';
@@ -51,7 +52,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const order = JSON.parse(line) as LibraryOrder;
   carryOut(order).then(
     (values) => say({ number: order.number, ok: true, values }),
-    (error) => say({ number: order.number, ok: false, values: [String(error)] }),
+    (error) => say({ number: order.number, ok: false, values: [errorMessage(error)] }),
   );
 }
 await node.close();
