@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { type DhtnodeOptions, DhtnodeProcess, type Host, type ManagedProcess } from '@atoll/testkit';
 
 /** The command of this checkout. */
-const ATOLL = fileURLToPath(new URL('../../../packages/cli/bin/atoll.mjs', import.meta.url));
+export const ATOLL = fileURLToPath(new URL('../../../packages/cli/bin/atoll.mjs', import.meta.url));
 
 /** The two programs that take the options and commands of `dhtnode`. */
 export type Program = 'dhtnode' | 'atoll';

@@ -42,6 +42,14 @@ export class Host {
     return new ManagedProcess(`${command} on ${this.name}`, 'ip', ['netns', 'exec', this.name, command, ...args], env);
   }
 
+  /** Processes that run on the host, by their ids. */
+  pids(): number[] {
+    return ip('netns', 'pids', this.name)
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(Number);
+  }
+
   /**
    * Loses a share of what the host sends, in silence. By nftables and not by `tc netem`, which small kernels lack; the
    * sender hears of no error.
