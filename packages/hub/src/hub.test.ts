@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { silentLogger } from '@atoll/base';
 import { readConfiguration } from './configuration.js';
 import { startHub } from './startup.js';
-import { StateDirectory } from './state-directory.js';
+import { StateDirectory, writeAtomically } from './state-directory.js';
 import { type HubService, Supervisor } from './supervisor.js';
 
 test('the command line weighs more than variables, variables more than the file, the file more than defaults', async () => {
@@ -54,8 +54,11 @@ test('a state directory is used by one hub at a time; a dead owner is no owner',
     const state = await StateDirectory.take(folder);
     await state.release();
     assert.deepEqual(await readdir(folder), []);
+    await assert.rejects(writeAtomically(join(folder, 'none', 'x'), ''), { code: 'HUB_FILE_NOT_WRITTEN' });
     await writeFile(join(folder, 'plain'), '');
     await assert.rejects(StateDirectory.take(join(folder, 'plain', 'x')), { code: 'HUB_STATE_UNUSABLE' });
+    await assert.rejects(StateDirectory.take('/proc/atoll'), { code: 'HUB_STATE_UNUSABLE' });
+    await (await StateDirectory.take(join(folder, 'a', 'b', 'c'))).release();
   } finally {
     await rm(folder, { recursive: true });
   }
