@@ -85,6 +85,52 @@ test('a hub starts, answers its probe, writes the ready file and leaves nothing 
   }
 });
 
+const PROBE_EVERY_MS = 30_000;
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+test('a service that runs but no longer answers is started again', async () => {
+  let starts = 0;
+  let isDeaf = false;
+  let restarted: () => void = () => {};
+  const make = (): HubService => ({
+    name: 'trial',
+    failed: new Promise(() => {}),
+    async start() {
+      if (++starts === 2) {
+        isDeaf = false;
+        restarted();
+      }
+      return {};
+    },
+    async probe() {
+      if (isDeaf) throw new Error('deaf');
+    },
+    async stop() {},
+  });
+  let probes = 0;
+  const supervisor = new Supervisor(make, {
+    logger: silentLogger,
+    nowMs: () => 0,
+    wait: (ms, signal) => {
+      if (ms !== PROBE_EVERY_MS) return Promise.resolve();
+      if (++probes > 6) return aborted(signal);
+      isDeaf = probes !== 2;
+      return Promise.resolve();
+    },
+  });
+  const again = new Promise<void>((resolve) => {
+    restarted = resolve;
+  });
+  await supervisor.start();
+  await again;
+  assert.equal(probes, 5, 'one silent probe is forgiven, three in a row are not');
+  await supervisor.stop();
+  assert.equal(starts, 2);
+});
+
 test('a service that fails is started again, with growing waits', async () => {
   let starts = 0;
   const waits: number[] = [];
@@ -105,7 +151,8 @@ test('a service that fails is started again, with growing waits', async () => {
   const supervisor = new Supervisor(make, {
     logger: silentLogger,
     nowMs: () => 0,
-    wait: async (ms) => {
+    wait: async (ms, signal) => {
+      if (ms === PROBE_EVERY_MS) return aborted(signal);
       waits.push(ms);
       waited();
     },
