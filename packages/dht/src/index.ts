@@ -10,6 +10,8 @@ export type { Connectivity, Health } from './core/health.js';
 export type { ListenCallback } from './core/listen-group.js';
 export { DEFAULT_LISTENER_LIMITS, type ListenerLimits } from './core/listeners.js';
 export { DEFAULT_RATE_LIMITS, type RateLimits } from './core/rate-limiter.js';
+export type { Search } from './core/search.js';
+export type { SearchNode } from './core/search-node.js';
 export { DEFAULT_STORAGE_LIMITS, type StorageLimits } from './core/storage.js';
 export { BUILT_IN_TYPES, longIdKey, MAX_VALUE_BYTES, secureType, type ValueType } from './core/value-types.js';
 export { DEFAULT_PORT, DhtNode, type DhtNodeOptions, parseBootstrap } from './node.js';

@@ -1,6 +1,6 @@
 export { AirGap } from './lab/air-gap.js';
 export { eventually, within } from './lab/deadline.js';
-export { DhtnodeProcess } from './lab/dhtnode-process.js';
+export { type DhtnodeOptions, DhtnodeProcess } from './lab/dhtnode-process.js';
 export { Jamid, type JamidOptions } from './lab/jamid.js';
 export { Host, Lan, type LanOptions, labNamespaces } from './lab/lan.js';
 export { ManagedProcess } from './lab/managed-process.js';

@@ -109,7 +109,7 @@ async function interact(
   process.stdout.write(" (type 'h' or 'help' for a list of possible commands)\n\n");
   const commands = new DhtnodeCommands({
     node,
-    hasIdentity: identity !== undefined,
+    publicKeyId: identity?.certificate.id,
     out: (text) => void process.stdout.write(text),
     error: (text) => void process.stderr.write(text),
     toggleLog: (key) => log.toggle(key),
@@ -122,6 +122,8 @@ async function interact(
   });
   lines.prompt();
   lines.on('line', (line) => {
+    // A terminal shows what is typed; where there is none dhtnode repeats each command before it answers.
+    if (!process.stdin.isTTY) process.stdout.write(`${line}\n`);
     if (commands.run(line)) lines.prompt();
     else lines.close();
   });

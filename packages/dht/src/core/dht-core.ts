@@ -4,14 +4,14 @@ import { compareDistance, InfoHash } from '@atoll/identity';
 import { decodeMessage, type Message } from '../wire/message.js';
 import { MessageEncoder } from '../wire/message-encoder.js';
 import { decodeNodeBlob, type NodeAddress } from '../wire/node-blob.js';
-import type { FieldValues } from '../wire/query.js';
-import { Query } from '../wire/query.js';
+import { type FieldValues, fieldsOf, Query } from '../wire/query.js';
 import type { Value } from '../wire/value.js';
 import { BlockList, isLoopback, isMartian } from './address-filter.js';
 import { BootstrapTimer } from './bootstrap.js';
 import { AnswerRatio, type Connectivity, deriveHealth, type Health } from './health.js';
 import { type ListenCallback, ListenGroup } from './listen-group.js';
 import { DEFAULT_LISTENER_LIMITS, type ListenerLimits, RemoteListeners } from './listeners.js';
+import { LostNodes } from './lost-nodes.js';
 import { maintainBuckets, maintainNeighborhood } from './maintenance.js';
 import { NodeCache } from './node-cache.js';
 import type { NodeRecord } from './node-record.js';
@@ -127,6 +127,7 @@ export class DhtCore {
   private readonly reported: Record<Family, PublicAddress> = { 4: new PublicAddress(), 6: new PublicAddress() };
   private readonly bootstrapTimer: BootstrapTimer;
   private readonly answers = new AnswerRatio();
+  private readonly lost: LostNodes;
   private readonly reassemblyJob;
   private readonly confirmJob;
   private isClosed = false;
@@ -163,6 +164,7 @@ export class DhtCore {
       send,
       onNodeExpired: (node) => this.nodeExpired(node),
     });
+    this.lost = new LostNodes({ clock, scheduler: this.scheduler, ping: (node) => this.ping(node) });
     this.storage = new Storage(
       {
         clock,
@@ -317,7 +319,12 @@ export class DhtCore {
       });
       if (fresh.length > 0 && handler.onValues?.(fresh) === false) finish(true);
     };
-    if (query.select.length === 0) deliver([...this.storage.valuesOf(key)].map((stored) => stored.value));
+    const here = [...this.storage.valuesOf(key)].map((stored) => stored.value);
+    if (query.select.length === 0) deliver(here);
+    else {
+      const fields = here.filter((value) => query.matches(value)).map((value) => fieldsOf(value, query.select));
+      if (fields.length > 0) handler.onFields?.(fields);
+    }
     if (isOver) return () => {};
     for (const state of this.families.values()) {
       const search = key.isZero ? undefined : this.searchFor(state, key);
@@ -438,6 +445,20 @@ export class DhtCore {
     return this.remoteListeners.countOf(key);
   }
 
+  /** Keys that remote nodes listen to here, with those who do, for those who look into the node. */
+  remoteListenersByKey(): IterableIterator<readonly [InfoHash, readonly NodeRecord[]]> {
+    return this.remoteListeners.byKey();
+  }
+
+  /** Keys that this node itself listens to, with how many do. */
+  *localListeners(): IterableIterator<readonly [InfoHash, number]> {
+    for (const [key, groups] of this.groups) {
+      let count = 0;
+      for (const group of groups.values()) count += group.listenerCount;
+      if (count > 0) yield [new InfoHash(key), count];
+    }
+  }
+
   /** Numbers of what this node keeps, each of them bounded. */
   get sizes(): Readonly<Record<string, number>> {
     let nodes = 0;
@@ -458,6 +479,7 @@ export class DhtCore {
       fragmentBytes: this.reassembly.heldBytes,
       limiters: this.limiter.size,
       blocked: this.blocked.size,
+      lostNodes: this.lost.size,
       jobs: this.scheduler.size,
       listenGroups: this.groups.size,
     };
@@ -540,7 +562,9 @@ export class DhtCore {
       node = state.cache.get(message.id, from, nowMs);
       node.isClient = message.isClient;
     }
+    const wasLost = node.isExpired;
     node.heard(nowMs, from);
+    if (wasLost) this.nodeReturned(node, state, nowMs);
     switch (message.kind) {
       case 'reply':
         this.stats.replies++;
@@ -821,8 +845,17 @@ export class DhtCore {
     this.answers.record(false);
     const state = this.families.get(node.family);
     if (state === undefined) return;
+    this.lost.add(node);
     for (const search of state.searches) search.nodeExpired(node);
     this.updateConnectivity();
+  }
+
+  /** A node that was given up speaks again: searches count on it once more. */
+  private nodeReturned(node: NodeRecord, state: FamilyState, nowMs: number): void {
+    this.lost.remove(node);
+    if (node.isClient) return;
+    state.searches.offer(node, nowMs);
+    for (const search of state.searches) search.nodeReturned(node);
   }
 
   private confirmNodes(): void {

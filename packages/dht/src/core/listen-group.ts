@@ -60,6 +60,10 @@ export class ListenGroup {
     this.unusedJob = parts.scheduler.at(Number.POSITIVE_INFINITY, () => parts.onUnused(this));
   }
 
+  get listenerCount(): number {
+    return this.listeners.size;
+  }
+
   /** Starts to listen; what is known already is told at once. Returns a function that ends it. */
   add(callback: ListenCallback): () => void {
     this.listeners.add(callback);

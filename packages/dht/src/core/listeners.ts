@@ -1,4 +1,4 @@
-import type { InfoHash } from '@atoll/identity';
+import { InfoHash } from '@atoll/identity';
 import type { Query } from '../wire/query.js';
 import type { NodeRecord } from './node-record.js';
 import { addressBucket } from './rate-limiter.js';
@@ -81,6 +81,13 @@ export class RemoteListeners {
   /** Listeners of a key. */
   of(key: InfoHash): Iterable<RemoteListener> {
     return this.keys.get(key.binary)?.values() ?? [];
+  }
+
+  /** Every key that is listened to, with the nodes that listen, one entry per listen. */
+  *byKey(): IterableIterator<readonly [InfoHash, readonly NodeRecord[]]> {
+    for (const [key, listeners] of this.keys) {
+      yield [new InfoHash(key), [...listeners.values()].map((listener) => listener.node)];
+    }
   }
 
   /** Number of listeners of a key. */

@@ -42,6 +42,11 @@ export class SearchAnnounces {
     return this.entries.size;
   }
 
+  /** What is announced. */
+  *all(): IterableIterator<SearchAnnounce> {
+    for (const entry of this.entries.values()) yield entry.announce;
+  }
+
   /** The value announced under an id, if any. */
   get(id: bigint): SearchAnnounce | undefined {
     return this.entries.get(id)?.announce;

@@ -27,6 +27,11 @@ export class SearchListens {
     return this.groups.size;
   }
 
+  /** What is listened to. */
+  all(): Iterable<ListenGroup> {
+    return this.groups.values();
+  }
+
   add(group: ListenGroup): void {
     this.groups.set(group.queryKey, group);
   }

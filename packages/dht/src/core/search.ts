@@ -193,6 +193,14 @@ export class Search {
     this.stepSoon();
   }
 
+  /** A node that had stopped answering speaks again: whatever was not answered before says nothing any more. */
+  nodeReturned(node: NodeRecord): void {
+    const searchNode = this.find(node);
+    if (searchNode === undefined) return;
+    searchNode.isCandidate = false;
+    this.stepSoon();
+  }
+
   /** An answer to a get or find of this search. */
   answered(searchNode: SearchNode, message: Message, nowMs: number): void {
     searchNode.isCandidate = false;

@@ -73,6 +73,11 @@ export class Storage {
     return this.count;
   }
 
+  /** Bytes that others may store; -1 is unlimited. */
+  get maxRemoteBytes(): number {
+    return this.limits.maxRemoteBytes;
+  }
+
   /** Bytes of values put by others. */
   get storedRemoteBytes(): number {
     return this.remoteBytes;
