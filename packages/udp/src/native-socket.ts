@@ -9,7 +9,7 @@ import { EndpointTable } from './endpoint-table.js';
 
 // These sizes are those of native/udp-batch.c.
 const RECEIVE_SLOTS = 64;
-const RECEIVE_WORDS = 8;
+const RECEIVE_WORDS = 9;
 const SLOT_BYTES = 65_536;
 const SEND_SLOTS = 512;
 const SEND_WORDS = 9;
@@ -214,24 +214,42 @@ class NativeSocket implements DatagramSocket {
   private received(count: number): void {
     const { stats, receiveMeta, handler } = this;
     stats.receiveBatches++;
-    stats.receivedDatagrams += count;
     this.isReceiving = true;
     try {
       for (let slot = 0; slot < count && this.handle !== undefined; slot++) {
         const length = receiveMeta[slot * RECEIVE_WORDS] as number;
+        const each = receiveMeta[slot * RECEIVE_WORDS + 8] as number;
+        const from = this.peerOf(slot);
         stats.receivedBytes += length;
-        let view = this.views[slot] as Buffer;
-        if (view.length !== length || length === 0) {
-          view = this.receiveRing.subarray(slot * SLOT_BYTES, slot * SLOT_BYTES + length);
-          this.views[slot] = view;
+        if (length > each) this.receivedRun(slot, length, each, from);
+        else {
+          stats.receivedDatagrams++;
+          handler.receive(this.view(slot, length), from);
         }
-        handler.receive(view, this.peerOf(slot));
       }
       handler.batchEnd?.();
     } finally {
       this.isReceiving = false;
       this.flush();
     }
+  }
+
+  /** Several datagrams of one peer in one slot: all of `each` bytes, the last of the rest. */
+  private receivedRun(slot: number, length: number, each: number, from: Endpoint): void {
+    const start = slot * SLOT_BYTES;
+    for (let at = 0; at < length && this.handle !== undefined; at += each) {
+      this.stats.receivedDatagrams++;
+      this.handler.receive(this.receiveRing.subarray(start + at, start + Math.min(at + each, length)), from);
+    }
+  }
+
+  private view(slot: number, length: number): Buffer {
+    let view = this.views[slot] as Buffer;
+    if (view.length !== length || length === 0) {
+      view = this.receiveRing.subarray(slot * SLOT_BYTES, slot * SLOT_BYTES + length);
+      this.views[slot] = view;
+    }
+    return view;
   }
 
   private peerOf(slot: number): Endpoint {
