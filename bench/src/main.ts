@@ -47,7 +47,8 @@ else if (unknown !== undefined || !(rounds >= 1) || !(seconds > 0)) {
     console.log(`\n━━ ${bench.title}`);
     const rows = await bench.run({ rounds, seconds, say: (line) => console.log(`  ${line}`) });
     for (const line of rows) {
-      const other = line.other === undefined ? '' : `, ${bench.other} ${figure(line.other)}, ratio ${figure(line.ratio ?? 0)}`;
+      const other =
+        line.other === undefined ? '' : `, ${bench.other} ${figure(line.other)}, ratio ${figure(line.ratio ?? 0)}`;
       const reached = isReached(line);
       const verdict = reached === undefined ? '' : reached ? ' (reached)' : ' (NOT REACHED)';
       console.log(`${line.what}: ${figure(line.atoll)} ${line.unit}${other}${verdict}`);

@@ -1,5 +1,5 @@
-import { once } from 'node:events';
 import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { MessageEncoder } from '@atoll/dht';
 import { InfoHash } from '@atoll/identity';
@@ -24,7 +24,12 @@ export async function startDhtTarget(program: DhtProgram, more: readonly string[
   const port = await freePort();
   const args = ['-s', '-U', '-p', String(port), ...more];
   const socket = createSocket('udp4');
-  const packet = new MessageEncoder({ id: InfoHash.of(String(port)), networkId: 0, isClient: false, userAgent: 'bench' }).ping(1);
+  const packet = new MessageEncoder({
+    id: InfoHash.of(String(port)),
+    networkId: 0,
+    isClient: false,
+    userAgent: 'bench',
+  }).ping(1);
   const startedMs = performance.now();
   const process =
     program === 'dhtnode'

@@ -52,7 +52,12 @@ async function run({ rounds, seconds, say }: BenchContext): Promise<readonly Row
   ];
 }
 
-async function measure(program: DhtProgram, kind: LoadKind, seconds: number, say: (line: string) => void): Promise<number> {
+async function measure(
+  program: DhtProgram,
+  kind: LoadKind,
+  seconds: number,
+  say: (line: string) => void,
+): Promise<number> {
   const { process, port } = await startDhtTarget(program);
   await using _process = process;
   await using load = await LoadProcess.open(port);
