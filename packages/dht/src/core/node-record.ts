@@ -1,5 +1,5 @@
 import type { Endpoint, Family, RandomSource } from '@atoll/base';
-import type { InfoHash } from '@atoll/identity';
+import { type InfoHash, prefix32 } from '@atoll/identity';
 import type { Message } from '../wire/message.js';
 import type { Request } from './requests.js';
 
@@ -24,6 +24,8 @@ export interface ListenSocket {
 export class NodeRecord {
   readonly id: InfoHash;
   readonly family: Family;
+  /** The first 32 bits of the id, which nearly always tell who is nearer. */
+  readonly prefix: number;
   endpoint: Endpoint;
   /** As it said when we first met. */
   isClient = false;
@@ -43,6 +45,7 @@ export class NodeRecord {
 
   constructor(id: InfoHash, endpoint: Endpoint, random: RandomSource) {
     this.id = id;
+    this.prefix = prefix32(id);
     this.family = endpoint.family;
     this.endpoint = endpoint;
     this.lastTid = random.uint32();

@@ -60,6 +60,7 @@ export class Storage {
   private readonly limits: StorageLimits;
   private readonly keys = new Map<string, ValuesOfKey>();
   private readonly quotas = new Map<string, Quota>();
+  private readonly expire = (stored: StoredValue): void => this.drop(stored);
   private remoteBytes = 0;
   private count = 0;
 
@@ -180,7 +181,7 @@ export class Storage {
     this.count++;
     if (!quota.isLocal) this.remoteBytes += bytes;
     if (stored.expiresMs !== Number.POSITIVE_INFINITY) {
-      stored.job = quota.expiries.at(stored.expiresMs, () => this.drop(stored));
+      stored.job = quota.expiries.at(stored.expiresMs, this.expire, stored);
     }
     this.rearm(quota);
   }

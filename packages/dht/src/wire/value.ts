@@ -29,6 +29,7 @@ interface AllFields extends ValueFields {
 
 const NO_BYTES = Buffer.alloc(0);
 const scratch = new Writer(70_000);
+const valueReader = new Reader(NO_BYTES);
 
 /**
  * One value of the DHT: plain, signed or encrypted. Immutable; its packed form is made once and kept.
@@ -209,11 +210,11 @@ export class Value {
   }
 
   /**
-   * Reads a packed value. The bytes are copied, so the datagram may be reused.
+   * Reads a packed value from bytes, or from a part of them. The bytes are copied, so the datagram may be reused.
    * Returns undefined for anything that is not a value (protocol/dht.md 10.1).
    */
-  static decode(bytes: Buffer): Value | undefined {
-    const reader = new Reader(bytes);
+  static decode(bytes: Buffer, from = 0, to = bytes.length): Value | undefined {
+    const reader = valueReader.reset(bytes, from, to);
     const fields: MutableFields = {};
     decodeValue(reader, fields);
     if (reader.failed) return undefined;
