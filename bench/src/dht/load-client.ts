@@ -6,10 +6,17 @@ import { type DatagramSocket, openDatagramSocket } from '@atoll/udp';
 /** Requests a node is asked to answer, as fast as it does. */
 export type LoadKind = 'ping' | 'find' | 'get' | 'put';
 
-/** Nodes that ask: each has an id and a port of its own and answers what it is asked itself. */
-const NODES = 16;
-/** Requests of one node that wait for their answer: with all nodes far fewer than fit a receive buffer. */
-const WINDOW = 16;
+/** Who asks: nodes with an id and a port of their own, each with so many requests under way. */
+export interface LoadShape {
+  readonly nodes: number;
+  readonly window: number;
+}
+
+/** Few nodes that ask much: what they send and get comes in runs. */
+export const FEW_BUSY_NODES: LoadShape = { nodes: 16, window: 16 };
+/** Many nodes with one request each, so that no two datagrams in a row belong to one node. */
+export const MANY_NODES: LoadShape = { nodes: 128, window: 1 };
+
 /** Without any answer for so long, ms, what is under way counts as lost. */
 const LOST_MS = 500;
 const KEYS = 256;
@@ -33,21 +40,21 @@ export interface LoadCount {
   readonly lost: number;
 }
 
-/** Sixteen nodes that ask one node as much as it answers, in batches, with a bound on what is under way. */
+/** Nodes that ask one node as much as it answers, in batches, with a bound on what is under way, and answer it too. */
 export class LoadClient {
   private readonly asking: AskingNode[] = [];
 
   /** Opens the nodes and makes them known to the target: it asks them in turn, and they answer. */
-  static async open(port: number): Promise<LoadClient> {
+  static async open(port: number, { nodes, window }: LoadShape): Promise<LoadClient> {
     const client = new LoadClient();
     const target = new Endpoint('\x7f\0\0\x01', port);
-    for (let i = 0; i < NODES; i++) client.asking.push(await AskingNode.open(target));
+    for (let i = 0; i < nodes; i++) client.asking.push(await AskingNode.open(target, window));
     return client;
   }
 
   /** Answers to requests of this kind keep coming until {@link pause}. */
   async start(kind: LoadKind): Promise<void> {
-    for (const node of this.asking) await node.prepare(kind, KEYS / NODES);
+    for (const node of this.asking) await node.prepare(kind, KEYS / this.asking.length);
     for (const node of this.asking) node.resume();
   }
 
@@ -67,7 +74,7 @@ export class LoadClient {
 
   /** Stores values of so many bytes, each under a key of its own, and waits until all are acknowledged. */
   async store(values: number, bytes: number): Promise<void> {
-    const share = Math.ceil(values / NODES);
+    const share = Math.ceil(values / this.asking.length);
     await Promise.all(this.asking.map((node) => node.store(share, bytes)));
   }
 
@@ -80,6 +87,7 @@ class AskingNode {
   answered = 0;
   lost = 0;
   private readonly target: Endpoint;
+  private readonly window: number;
   private readonly id = new InfoHash(systemRandom.bytes(InfoHash.bytes).latin1Slice());
   private readonly encoder = new MessageEncoder({ id: this.id, networkId: 0, isClient: false, userAgent: 'bench' });
   private socket: DatagramSocket | undefined;
@@ -94,13 +102,14 @@ class AskingNode {
   private readonly watch: NodeJS.Timeout;
   private heard: (() => void) | undefined;
 
-  private constructor(target: Endpoint) {
+  private constructor(target: Endpoint, window: number) {
     this.target = target;
+    this.window = window;
     this.watch = setInterval(() => this.lookForLoss(), LOST_MS / 5);
   }
 
-  static async open(target: Endpoint): Promise<AskingNode> {
-    const node = new AskingNode(target);
+  static async open(target: Endpoint, window: number): Promise<AskingNode> {
+    const node = new AskingNode(target, window);
     node.socket = await openDatagramSocket(
       { family: 4, address: '127.0.0.1', port: 0, receiveBufferBytes: 4 << 20, sendBufferBytes: 4 << 20 },
       { receive: (bytes, from) => node.receive(bytes, from), batchEnd: () => node.fill() },
@@ -212,7 +221,7 @@ class AskingNode {
   private fill(): void {
     const { socket } = this;
     if (!this.isRunning || socket === undefined) return;
-    while (this.underWay < WINDOW) {
+    while (this.underWay < this.window) {
       const template = this.templates[this.next] as Template;
       this.next = this.next + 1 === this.templates.length ? 0 : this.next + 1;
       const { packet, tidAt, keyAt, valueIdAt } = template;

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { LoadClient, type LoadCount, type LoadKind } from './load-client.js';
+import { FEW_BUSY_NODES, LoadClient, type LoadCount, type LoadKind, type LoadShape } from './load-client.js';
 
 type Order =
   | { readonly do: 'start'; readonly kind: LoadKind }
@@ -17,8 +17,8 @@ export class LoadProcess {
   }
 
   /** Against the node on a port of 127.0.0.1. */
-  static async open(port: number): Promise<LoadProcess> {
-    const child = fork(fileURLToPath(import.meta.url), [String(port)]);
+  static async open(port: number, shape: LoadShape = FEW_BUSY_NODES): Promise<LoadProcess> {
+    const child = fork(fileURLToPath(import.meta.url), [String(port), String(shape.nodes), String(shape.window)]);
     const load = new LoadProcess(child);
     await once(child, 'message');
     return load;
@@ -52,8 +52,8 @@ export class LoadProcess {
   }
 }
 
-async function serve(port: number): Promise<void> {
-  const client = await LoadClient.open(port);
+async function serve(port: number, shape: LoadShape): Promise<void> {
+  const client = await LoadClient.open(port, shape);
   process.on('message', async (order: Order) => {
     if (order.do === 'start') await client.start(order.kind);
     else if (order.do === 'pause') client.pause();
@@ -69,4 +69,7 @@ async function serve(port: number): Promise<void> {
   process.send?.('ready');
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await serve(Number(process.argv[2]));
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [port = 0, nodes = 1, window = 1] = process.argv.slice(2).map(Number);
+  await serve(port, { nodes, window });
+}
