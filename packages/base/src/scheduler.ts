@@ -46,7 +46,13 @@ export class Scheduler {
   at(dueMs: number, run: () => void): Job;
   at<T>(dueMs: number, run: (subject: T) => void, subject: T): Job;
   at(dueMs: number, run: (subject: never) => void, subject?: unknown): Job {
-    const job: HeapJob = { dueMs, sequence: this.sequence++, index: this.heap.length, run: run as HeapJob['run'], subject };
+    const job: HeapJob = {
+      dueMs,
+      sequence: this.sequence++,
+      index: this.heap.length,
+      run: run as HeapJob['run'],
+      subject,
+    };
     this.heap.push(job);
     this.up(job.index);
     if (job.index === 0) this.onEarlier?.(dueMs);
