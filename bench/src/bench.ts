@@ -63,7 +63,7 @@ export function isReached({ target, ratio, atoll }: Row): boolean | undefined {
 }
 
 /** The middle one, or the mean of the two in the middle. */
-export function median(figures: readonly number[]): number {
+function median(figures: readonly number[]): number {
   return percentile(figures, 50);
 }
 

@@ -36,7 +36,7 @@ export function writeResult(bench: Bench, result: BenchResult): void {
 }
 
 /** The document with the part between a bench's marks replaced, or added at the end. */
-export function withSection(document: string, name: string, text: string): string {
+function withSection(document: string, name: string, text: string): string {
   const [begin, end] = [`<!-- bench ${name} -->`, `<!-- end ${name} -->`];
   const marked = `${begin}\n${text}${end}\n`;
   const from = document.indexOf(begin);

@@ -56,7 +56,7 @@ export async function startDhtTarget(program: DhtProgram, more: readonly string[
 }
 
 /** A UDP port that nobody used a moment ago. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const socket = createSocket('udp4');
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
   const { port } = socket.address();
