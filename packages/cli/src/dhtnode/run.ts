@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { errorMessage, type Logger, UsageError } from '@atoll/base';
-import { DhtNode } from '@atoll/dht';
+import { DhtNode, rehearse } from '@atoll/dht';
 import type { Identity } from '@atoll/identity';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
@@ -13,6 +13,8 @@ import { type DhtnodeOptions, parseDhtnodeOptions, USAGE } from './options.js';
 import { runningOn } from './report.js';
 
 const UNLIMITED = -1;
+/** The node has joined its network by then and is idle, or busy enough to need no rehearsal. */
+const REHEARSE_AFTER_MS = 1500;
 
 /** Runs a node as `dhtnode` does; resolves to the exit code. Throws a usage error for wrong arguments. */
 export async function runDhtnode(args: readonly string[]): Promise<number> {
@@ -37,8 +39,10 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
     if (options.bootstrap !== undefined) process.stdout.write(`Bootstrap: ${options.bootstrap}\n`);
     process.stdout.write(`${runningOn(node)}\n`);
     if (identity !== undefined) process.stdout.write(`Public key ID ${identity.certificate.id}\n`);
-    if (options.service) await stopped;
-    else await interact(node, identity, sink, stopped);
+    if (options.service) {
+      setTimeout(() => void rehearse(), REHEARSE_AFTER_MS).unref();
+      await stopped;
+    } else await interact(node, identity, sink, stopped);
     process.stdout.write('\nStopping node...\n');
     await node.close();
     return 0;

@@ -87,6 +87,8 @@ interface FamilyState {
 }
 
 const SWEEP_MS = [2 * 60_000, 6 * 60_000] as const;
+/** Up to this estimate a network is small: a node knows practically all others. */
+const SMALL_NETWORK_NODES = 64;
 const SEARCH_IDLE_MS = 62 * 60_000;
 const MAINTAIN_STORAGE_MS = 10 * 60_000;
 const MAX_SEARCHES = 1_048_576;
@@ -825,6 +827,7 @@ export class DhtCore {
         engine: this.engine,
         encoder: this.encoder,
         cache: state.cache,
+        isSmallNetwork: () => state.table.sizeEstimate <= SMALL_NETWORK_NODES,
         onNoToken: (node) => this.blocked.add(node.endpoint),
         onAllExpired: () => {
           if (!this.options.isPublicStable) this.connectivityChanged(state.family);

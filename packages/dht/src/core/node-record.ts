@@ -1,5 +1,5 @@
 import type { Endpoint, Family, RandomSource } from '@atoll/base';
-import type { InfoHash } from '@atoll/identity';
+import { type InfoHash, prefix32 } from '@atoll/identity';
 import type { Message } from '../wire/message.js';
 import type { Request } from './requests.js';
 
@@ -7,6 +7,8 @@ import type { Request } from './requests.js';
 const NODE_GOOD_MS = 120 * 60_000;
 /** A node not heard of for this time is old, in ms. */
 export const NODE_EXPIRE_MS = 10 * 60_000;
+/** A token is good for fifteen minutes at least (protocol/dht.md 8); so old it is still used, in ms. */
+const TOKEN_MS = 10 * 60_000;
 /** More refused tokens in a row than this and the node counts as expired. */
 const MAX_AUTH_ERRORS = 3;
 
@@ -24,6 +26,8 @@ export interface ListenSocket {
 export class NodeRecord {
   readonly id: InfoHash;
   readonly family: Family;
+  /** The first 32 bits of the id, which nearly always tell who is nearer. */
+  readonly prefix: number;
   endpoint: Endpoint;
   /** As it said when we first met. */
   isClient = false;
@@ -34,6 +38,8 @@ export class NodeRecord {
   isExpired = false;
   /** How many tables, searches and listeners hold on to it; only unheld records may be forgotten. */
   holds = 0;
+  private token = '';
+  private tokenMs = Number.NEGATIVE_INFINITY;
   private authErrors = 0;
   private lastTid: number;
   /** Requests under way, by transaction id. Made on first use: most nodes only ever ask. */
@@ -43,6 +49,7 @@ export class NodeRecord {
 
   constructor(id: InfoHash, endpoint: Endpoint, random: RandomSource) {
     this.id = id;
+    this.prefix = prefix32(id);
     this.family = endpoint.family;
     this.endpoint = endpoint;
     this.lastTid = random.uint32();
@@ -83,9 +90,21 @@ export class NodeRecord {
     this.replyTimeMs = nowMs;
   }
 
+  /** It gave us a write token, which is good for any key there (protocol/dht.md 8). */
+  gaveToken(token: string, nowMs: number): void {
+    this.token = token;
+    this.tokenMs = nowMs;
+  }
+
+  /** A token of it that is probably still good; empty when there is none. */
+  tokenAt(nowMs: number): string {
+    return this.tokenMs >= nowMs - TOKEN_MS ? this.token : '';
+  }
+
   /** It refused a token. True when that happened too often. */
   refusedToken(): boolean {
     this.authErrors++;
+    this.token = '';
     return this.authErrors > MAX_AUTH_ERRORS;
   }
 
@@ -96,6 +115,7 @@ export class NodeRecord {
   /** After a change of connectivity: to be asked anew. */
   reset(): void {
     this.isExpired = false;
+    this.token = '';
     this.replyTimeMs = Number.NEGATIVE_INFINITY;
     this.timeMs = Number.NEGATIVE_INFINITY;
   }

@@ -1,5 +1,5 @@
 import type { Family, RandomSource } from '@atoll/base';
-import { compareDistance, InfoHash, lowbit } from '@atoll/identity';
+import { compareDistance, InfoHash, lowbit, prefix32 } from '@atoll/identity';
 import type { NodeRecord } from './node-record.js';
 
 /** Nodes per bucket, and nodes per answer. */
@@ -138,16 +138,13 @@ export class RoutingTable {
   closestGood(target: InfoHash, count: number, nowMs: number): NodeRecord[] {
     const found: NodeRecord[] = [];
     const center = this.indexOf(target);
-    const collect = (index: number): void => {
-      for (const node of this.at(index).nodes) if (node.isGood(nowMs)) found.push(node);
-    };
-    collect(center);
+    collectGood(this.at(center), nowMs, found);
     for (let step = 1; found.length < count; step++) {
       const left = center - step;
       const right = center + step;
       if (left < 0 && right >= this.buckets.length) break;
-      if (left >= 0) collect(left);
-      if (right < this.buckets.length) collect(right);
+      if (left >= 0) collectGood(this.at(left), nowMs, found);
+      if (right < this.buckets.length) collectGood(this.at(right), nowMs, found);
     }
     sortByDistance(target, found);
     if (found.length > count) found.length = count;
@@ -215,13 +212,23 @@ function newBucket(first: InfoHash): Bucket {
   return { first, nodes: [], timeMs: Number.NEGATIVE_INFINITY, candidate: undefined };
 }
 
-/** Insertion sort: the lists are short and mostly in order. */
+function collectGood(bucket: Bucket, nowMs: number, into: NodeRecord[]): void {
+  for (const node of bucket.nodes) if (node.isGood(nowMs)) into.push(node);
+}
+
+/** Insertion sort: the lists are short. */
 function sortByDistance(target: InfoHash, nodes: NodeRecord[]): void {
+  const prefix = prefix32(target);
   for (let i = 1; i < nodes.length; i++) {
     const node = nodes[i] as NodeRecord;
+    const distance = (node.prefix ^ prefix) >>> 0;
     let at = i;
-    while (at > 0 && compareDistance(target, node.id, (nodes[at - 1] as NodeRecord).id) < 0) {
-      nodes[at] = nodes[at - 1] as NodeRecord;
+    while (at > 0) {
+      const before = nodes[at - 1] as NodeRecord;
+      const distanceBefore = (before.prefix ^ prefix) >>> 0;
+      if (distance > distanceBefore) break;
+      if (distance === distanceBefore && compareDistance(target, node.id, before.id) >= 0) break;
+      nodes[at] = before;
       at--;
     }
     nodes[at] = node;

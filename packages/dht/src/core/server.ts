@@ -228,10 +228,12 @@ export class RequestServer {
   }
 
   private closest(key: InfoHash, want: number): NodeLists {
-    const nowMs = this.parts.clock.nowMs();
-    const of = (family: Family, bit: number): readonly NodeRecord[] | undefined =>
-      (want & bit) === 0 ? undefined : this.parts.table(family)?.closestGood(key, BUCKET_NODES, nowMs);
-    return { nodes4: of(4, Want.ipv4), nodes6: of(6, Want.ipv6) };
+    const { table, clock } = this.parts;
+    const nowMs = clock.nowMs();
+    return {
+      nodes4: (want & Want.ipv4) === 0 ? undefined : table(4)?.closestGood(key, BUCKET_NODES, nowMs),
+      nodes6: (want & Want.ipv6) === 0 ? undefined : table(6)?.closestGood(key, BUCKET_NODES, nowMs),
+    };
   }
 
   /**
@@ -240,7 +242,9 @@ export class RequestServer {
    */
   private isTooFar(key: InfoHash, family: Family): boolean {
     const closest = this.parts.table(family)?.closestGood(key, SEARCH_NODES, this.parts.clock.nowMs()) ?? [];
-    if (closest.length < BUCKET_NODES) return false;
+    const eighth = closest[BUCKET_NODES - 1];
+    // Most keys that come here are ours to keep: with fewer than eight nodes nearer there is nothing to count.
+    if (eighth === undefined || compareDistance(key, eighth.id, this.parts.ownId) >= 0) return false;
     const perAddress = new Map<string, number>();
     const counted = closest.filter(({ endpoint }) => {
       if (isLoopback(endpoint)) return true;
