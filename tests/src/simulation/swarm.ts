@@ -179,21 +179,20 @@ export class Swarm {
   }
 
   /**
-   * Lets the time pass while `share` of the nodes is replaced every `everyMs`, spread evenly. Nodes for which `stays`
-   * is true are spared.
+   * Lets the time pass while `share` of the nodes is replaced every `everyMs`, spread evenly. Returns how many were.
    */
-  churnFor(ms: number, share: number, everyMs: number, stays: (node: SwarmNode) => boolean = () => false): void {
+  churnFor(ms: number, share: number, everyMs: number): number {
     const stepMs = everyMs / (share * this.nodes.length);
     const end = this.world.clock.nowMs() + ms;
+    let replaced = 0;
     while (this.world.clock.nowMs() + stepMs <= end) {
       this.world.runFor(stepMs);
-      const leaving = this.random.pick(this.nodes);
-      if (!stays(leaving)) {
-        this.remove(leaving);
-        this.add();
-      }
+      this.remove(this.random.pick(this.nodes));
+      this.add();
+      replaced++;
     }
     this.world.runFor(end - this.world.clock.nowMs());
+    return replaced;
   }
 
   /** The living nodes nearest to a key, nearest first. */

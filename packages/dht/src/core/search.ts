@@ -20,6 +20,8 @@ export const SEARCH_NODES = 14;
 const CONCURRENCY = 4;
 /** So many dead nodes at the head, and the search is over (protocol/dht.md 18.1). */
 const MAX_BAD_NODES = 25;
+/** What is due but has to wait for something is looked at again after this time at the earliest, in ms. */
+const RESTEP_MS = 1000;
 /** Nodes of one address in one search: a stranger with one address cannot surround a key. */
 const MAX_PER_ADDRESS = 2;
 
@@ -276,9 +278,10 @@ export class Search {
       for (const searchNode of this.targets(TARGET_NODES)) {
         if (searchNode.isSynced(nowMs)) next = Math.min(next, searchNode.lastReplyMs + NODE_EXPIRE_MS + 1);
       }
-      next = Math.min(next, Math.max(this.refillMs + NODE_EXPIRE_MS + 1, nowMs + 1000));
+      next = Math.min(next, this.refillMs + NODE_EXPIRE_MS + 1);
     }
-    return next;
+    // What is due and was not done waits for an answer, which steps; asking again at once would never end.
+    return Math.max(next, nowMs + RESTEP_MS);
   }
 
   private hasRoom(node: NodeRecord, nowMs: number): boolean {
