@@ -191,6 +191,8 @@ export class Search {
   nodeExpired(node: NodeRecord): void {
     const searchNode = this.find(node);
     if (searchNode === undefined) return;
+    // When it comes back, it starts with a clean slate.
+    searchNode.isCandidate = false;
     this.listens.drop(this, searchNode);
     this.stepSoon();
   }
