@@ -615,7 +615,11 @@ export class DhtCore {
             ? new Endpoint(from.ip, endpoint.port, from.scopeId)
             : endpoint;
         if (isMartian(reachable) || this.blocked.has(reachable)) continue;
-        this.newNode(state, state.cache.get(id, reachable, nowMs), 0, nowMs);
+        const node = state.cache.get(id, reachable, nowMs);
+        if (node.revive(nowMs) && node.searches !== undefined) {
+          for (const search of node.searches) search.stepSoon();
+        }
+        this.newNode(state, node, 0, nowMs);
       }
     }
     return true;
@@ -819,9 +823,7 @@ export class DhtCore {
 
   private nodeExpired(node: NodeRecord): void {
     this.answers.record(false);
-    const state = this.families.get(node.family);
-    if (state === undefined) return;
-    for (const search of state.searches) search.nodeExpired(node);
+    if (node.searches !== undefined) for (const search of [...node.searches]) search.nodeExpired(node);
     this.updateConnectivity();
   }
 

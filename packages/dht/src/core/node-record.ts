@@ -2,11 +2,14 @@ import type { Endpoint, Family, RandomSource } from '@atoll/base';
 import type { InfoHash } from '@atoll/identity';
 import type { Message } from '../wire/message.js';
 import type { Request } from './requests.js';
+import type { Search } from './search.js';
 
 /** A node that answered within this time may be good, in ms. */
 const NODE_GOOD_MS = 120 * 60_000;
 /** A node not heard of for this time is old, in ms. */
 export const NODE_EXPIRE_MS = 10 * 60_000;
+/** A node that did not answer is asked again when others still know it as good, after this time, in ms. */
+const SECOND_CHANCE_MS = 60_000;
 /** More refused tokens in a row than this and the node counts as expired. */
 const MAX_AUTH_ERRORS = 3;
 
@@ -34,10 +37,13 @@ export class NodeRecord {
   isExpired = false;
   /** How many tables, searches and listeners hold on to it; only unheld records may be forgotten. */
   holds = 0;
+  private expiredMs = Number.NEGATIVE_INFINITY;
   private authErrors = 0;
   private lastTid: number;
   /** Requests under way, by transaction id. Made on first use: most nodes only ever ask. */
   requests: Map<number, Request> | undefined = undefined;
+  /** Searches that have it among their nodes. */
+  searches: Set<Search> | undefined = undefined;
   /** Open listen sockets, by socket id. */
   sockets: Map<number, ListenSocket> | undefined = undefined;
 
@@ -81,6 +87,23 @@ export class NodeRecord {
   /** It answered a request of ours. */
   answered(nowMs: number): void {
     this.replyTimeMs = nowMs;
+  }
+
+  /** It did not answer. */
+  expire(nowMs: number): void {
+    this.isExpired = true;
+    this.expiredMs = nowMs;
+  }
+
+  /**
+   * Others say that it lives: on a network that loses packets silence proves little. True when it is to be asked anew;
+   * it counts as good, and is given out, only once it answers.
+   */
+  revive(nowMs: number): boolean {
+    if (!this.isExpired || this.expiredMs > nowMs - SECOND_CHANCE_MS) return false;
+    this.isExpired = false;
+    this.replyTimeMs = Number.NEGATIVE_INFINITY;
+    return true;
   }
 
   /** It refused a token. True when that happened too often. */

@@ -156,7 +156,7 @@ export class RequestEngine {
   /** The node does not answer, or cannot be reached: all its requests end. */
   expireNode(node: NodeRecord): void {
     if (node.isExpired) return;
-    node.isExpired = true;
+    node.expire(this.parts.clock.nowMs());
     const requests = node.requests === undefined ? [] : [...node.requests.values()];
     for (const request of requests) this.end(request);
     this.parts.onNodeExpired(node);
@@ -213,7 +213,8 @@ export class RequestEngine {
     }
     if (request.attempts >= MAX_ATTEMPTS) {
       this.end(request);
-      this.expireNode(request.node);
+      // A node that was heard meanwhile lives: only this request got lost.
+      if (request.node.timeMs <= request.sentMs) this.expireNode(request.node);
       request.handler.onExpired?.();
       return;
     }

@@ -197,6 +197,7 @@ export class SearchAnnounces {
   ): Pick<RequestHandler, 'onFirstTimeout' | 'onError' | 'onExpired'> {
     const again = (): void => {
       status.request = undefined;
+      searchNode.isCandidate = false;
       search.step();
     };
     return {

@@ -120,6 +120,7 @@ export class SearchListens {
       },
       onExpired: () => {
         own.request = undefined;
+        searchNode.isCandidate = false;
         this.close(search, searchNode, group.queryKey);
         search.stepSoon();
       },

@@ -164,6 +164,8 @@ export class Search {
       while (at > 0 && compareDistance(this.key, node.id, (this.nodes[at - 1] as SearchNode).node.id) < 0) at--;
       this.nodes.splice(at, 0, searchNode);
       node.holds++;
+      node.searches ??= new Set();
+      node.searches.add(this);
       this.trim(nowMs);
       if (!this.nodes.includes(searchNode)) return false;
       if (this.isExpired) this.isExpired = false;
@@ -246,7 +248,10 @@ export class Search {
         searchNode.isCandidate = true;
         this.step();
       },
-      onExpired: () => this.step(),
+      onExpired: () => {
+        searchNode.isCandidate = false;
+        this.step();
+      },
     });
     return true;
   }
@@ -327,7 +332,10 @@ export class Search {
   }
 
   private release(searchNode: SearchNode): void {
-    searchNode.node.holds--;
+    const { node } = searchNode;
+    node.holds--;
+    node.searches?.delete(this);
+    if (node.searches?.size === 0) node.searches = undefined;
     this.parts.engine.cancel(searchNode.find);
     for (const status of searchNode.gets.values()) {
       for (const request of status.pending) this.parts.engine.cancel(request);
