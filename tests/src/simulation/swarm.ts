@@ -179,15 +179,18 @@ export class Swarm {
   }
 
   /**
-   * Lets the time pass while `share` of the nodes is replaced every `everyMs`, spread evenly. Returns how many were.
+   * Lets the time pass while `share` of the nodes is replaced every `everyMs`, spread evenly, those only for which
+   * `mayLeave` holds. Returns how many were.
    */
-  churnFor(ms: number, share: number, everyMs: number): number {
+  churnFor(ms: number, share: number, everyMs: number, mayLeave: (node: SwarmNode) => boolean = () => true): number {
     const stepMs = everyMs / (share * this.nodes.length);
     const end = this.world.clock.nowMs() + ms;
     let replaced = 0;
     while (this.world.clock.nowMs() + stepMs <= end) {
       this.world.runFor(stepMs);
-      this.remove(this.random.pick(this.nodes));
+      const leaving = this.random.pick(this.nodes);
+      if (!mayLeave(leaving)) continue;
+      this.remove(leaving);
       this.add();
       replaced++;
     }
@@ -206,6 +209,14 @@ export class Swarm {
       if (found.length > count) found.pop();
     }
     return found;
+  }
+
+  /** A living node, by chance, for which a condition holds. */
+  anybody(isFit: (node: SwarmNode) => boolean): SwarmNode {
+    for (;;) {
+      const node = this.random.pick(this.nodes);
+      if (isFit(node)) return node;
+    }
   }
 
   randomKey(): InfoHash {
