@@ -90,6 +90,8 @@ const SWEEP_MS = [2 * 60_000, 6 * 60_000] as const;
 const SEARCH_IDLE_MS = 62 * 60_000;
 const MAINTAIN_STORAGE_MS = 10 * 60_000;
 const MAX_SEARCHES = 1_048_576;
+/** A node whose id is also used at another address is asked whether it is still there, at most so often, in ms. */
+const CHALLENGE_EVERY_MS = 2 * 60_000;
 const USER_AGENT = 'at1';
 
 const dropChannel = channel('atoll:dht:drop');
@@ -536,11 +538,13 @@ export class DhtCore {
 
   private process(message: Message, from: Endpoint, state: FamilyState, nowMs: number): void {
     let node = state.cache.find(message.id);
-    if (node === undefined) {
-      node = state.cache.get(message.id, from, nowMs);
-      node.isClient = message.isClient;
+    if (node === undefined) node = state.cache.get(message.id, from, nowMs);
+    else if (node.endpoint.key !== from.key && node.isGood(nowMs) && !this.provesItself(message, node)) {
+      this.processFromElsewhere(message, node, from, nowMs);
+      return;
     }
     node.heard(nowMs, from);
+    node.isClient = message.isClient;
     switch (message.kind) {
       case 'reply':
         this.stats.replies++;
@@ -558,6 +562,32 @@ export class DhtCore {
         if (!node.isClient) this.newNode(state, node, 1, nowMs);
         this.server.handle(message, node, from);
     }
+  }
+
+  /** Only the node itself knows the numbers of what we asked it and of what we listen to there. */
+  private provesItself(message: Message, node: NodeRecord): boolean {
+    if (message.kind === 'reply' || message.kind === 'error') return this.engine.peek(node, message.tid) !== undefined;
+    return message.kind === 'update' && (node.sockets?.has(message.socketId ?? 0) ?? false);
+  }
+
+  /**
+   * A message under the id of a node that is good at another address. The node may have moved; or a stranger uses its
+   * id, to which our messages must not go. It is answered, and the address is followed once the old one is silent.
+   */
+  private processFromElsewhere(message: Message, node: NodeRecord, from: Endpoint, nowMs: number): void {
+    if (message.kind === 'reply' || message.kind === 'error' || message.kind === 'legacyUpdate') {
+      return this.drop('answer from elsewhere');
+    }
+    this.stats.requests++;
+    this.server.handle(message, node, from);
+    if (node.challengedMs > nowMs - CHALLENGE_EVERY_MS) return;
+    node.challengedMs = nowMs;
+    const before = node.endpoint;
+    const follow = (): void => {
+      if (node.timeMs <= nowMs && node.endpoint === before) node.endpoint = from;
+    };
+    // Three datagrams in a good two seconds: the next repetition of anything on its way to it goes to the new address.
+    this.ping(node, () => this.ping(node, follow));
   }
 
   private processReply(message: Message, node: NodeRecord, from: Endpoint, state: FamilyState, nowMs: number): void {
@@ -781,9 +811,13 @@ export class DhtCore {
     };
   }
 
-  private ping(node: NodeRecord): void {
+  private ping(node: NodeRecord, onFirstTimeout?: () => void): void {
     const tid = node.nextTid();
-    this.engine.send(node, tid, 'ping', [Buffer.from(this.encoder.ping(tid))], { onReply: () => {} });
+    const packet = Buffer.from(this.encoder.ping(tid));
+    this.engine.send(node, tid, 'ping', [packet], {
+      onReply: () => {},
+      ...(onFirstTimeout === undefined ? {} : { onFirstTimeout }),
+    });
   }
 
   private searchFor(state: FamilyState, key: InfoHash): Search | undefined {

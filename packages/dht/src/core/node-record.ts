@@ -28,7 +28,7 @@ export class NodeRecord {
   readonly id: InfoHash;
   readonly family: Family;
   endpoint: Endpoint;
-  /** As it said when we first met. */
+  /** As it said last. */
   isClient = false;
   /** Last time it was heard, ms of the clock. */
   timeMs = Number.NEGATIVE_INFINITY;
@@ -38,6 +38,8 @@ export class NodeRecord {
   /** How many tables, searches and listeners hold on to it; only unheld records may be forgotten. */
   holds = 0;
   private expiredMs = Number.NEGATIVE_INFINITY;
+  /** When it was last asked whether it is still where it was, ms of the clock. */
+  challengedMs = Number.NEGATIVE_INFINITY;
   private authErrors = 0;
   private lastTid: number;
   /** Requests under way, by transaction id. Made on first use: most nodes only ever ask. */
