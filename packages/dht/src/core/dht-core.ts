@@ -90,6 +90,8 @@ const SWEEP_MS = [2 * 60_000, 6 * 60_000] as const;
 const SEARCH_IDLE_MS = 62 * 60_000;
 const MAINTAIN_STORAGE_MS = 10 * 60_000;
 const MAX_SEARCHES = 1_048_576;
+/** While somebody answered within this time, in ms, the network is there, whatever becomes of one search. */
+const SURE_OF_NETWORK_MS = 60_000;
 /** A node whose id is also used at another address is asked whether it is still there, at most so often, in ms. */
 const CHALLENGE_EVERY_MS = 2 * 60_000;
 const USER_AGENT = 'at1';
@@ -841,7 +843,11 @@ export class DhtCore {
         cache: state.cache,
         onNoToken: (node) => this.blocked.add(node.endpoint),
         onAllExpired: () => {
-          if (!this.options.isPublicStable) this.connectivityChanged(state.family);
+          // One key with nobody around it says nothing about a node that others answer.
+          const sinceMs = this.parts.clock.nowMs() - SURE_OF_NETWORK_MS;
+          if (!this.options.isPublicStable && !state.table.wasAnsweredSince(sinceMs)) {
+            this.connectivityChanged(state.family);
+          }
         },
       },
       {

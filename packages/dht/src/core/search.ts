@@ -2,7 +2,7 @@ import type { Clock, Job, RandomSource, Scheduler } from '@atoll/base';
 import { compareDistance, type InfoHash } from '@atoll/identity';
 import type { Message } from '../wire/message.js';
 import type { MessageEncoder } from '../wire/message-encoder.js';
-import { isLoopback } from './address-filter.js';
+import { isLoopback, MAX_PER_ADDRESS } from './address-filter.js';
 import type { NodeCache } from './node-cache.js';
 import { NODE_EXPIRE_MS, type NodeRecord } from './node-record.js';
 import { addressBucket } from './rate-limiter.js';
@@ -18,12 +18,10 @@ export const TARGET_NODES = 8;
 export const SEARCH_NODES = 14;
 /** Nodes asked at once. */
 const CONCURRENCY = 4;
-/** So many dead nodes at the head, and the search is over (protocol/dht.md 18.1). */
+/** Nodes that do not answer kept in a search, beyond those of {@link SEARCH_NODES}. */
 const MAX_BAD_NODES = 25;
 /** What is due but has to wait for something is looked at again after this time at the earliest, in ms. */
 const RESTEP_MS = 1000;
-/** Nodes of one address in one search: a stranger with one address cannot surround a key. */
-const MAX_PER_ADDRESS = 2;
 
 export interface SearchParts {
   readonly clock: Clock;
@@ -139,7 +137,7 @@ export class Search {
     this.announces.step(this, nowMs, isSynced);
     this.ask(nowMs);
     this.isStepping = false;
-    if (this.headIsDead()) this.expire();
+    if (this.isDead()) this.expire();
     else this.parts.scheduler.move(this.job, this.nextStepMs(nowMs));
   }
 
@@ -256,13 +254,12 @@ export class Search {
     return true;
   }
 
-  private headIsDead(): boolean {
-    let dead = 0;
-    for (const searchNode of this.nodes) {
-      if (!searchNode.node.isExpired) break;
-      dead++;
-    }
-    return dead >= Math.min(this.nodes.length, MAX_BAD_NODES);
+  /**
+   * Nobody is left, not only nobody among the nearest (protocol/dht.md 18.1 has 25): ids near a key can be invented in
+   * any number, and must not end what other nodes can still answer.
+   */
+  private isDead(): boolean {
+    return this.nodes.every((searchNode) => searchNode.node.isExpired);
   }
 
   private expire(): void {

@@ -5,7 +5,7 @@ import { type Message, Want } from '../wire/message.js';
 import type { MessageEncoder, NodeLists } from '../wire/message-encoder.js';
 import { Query } from '../wire/query.js';
 import type { Value } from '../wire/value.js';
-import { isLoopback } from './address-filter.js';
+import { isLoopback, MAX_PER_ADDRESS } from './address-filter.js';
 import type { RemoteListener, RemoteListeners } from './listeners.js';
 import type { NodeRecord } from './node-record.js';
 import type { Pacer } from './pacer.js';
@@ -23,7 +23,6 @@ const ErrorCode = { badArgument: 203, unauthorized: 401, notFound: 404 } as cons
 /** A push holds values up to about so many bytes (protocol/dht.md 6.7). */
 const PUSH_BATCH_BYTES = 56 * 1024;
 const NO_NODES: NodeLists = {};
-const TOO_FAR_PER_ADDRESS = 2;
 
 export interface ServerParts {
   readonly ownId: InfoHash;
@@ -247,7 +246,7 @@ export class RequestServer {
       const address = addressBucket(endpoint);
       const count = (perAddress.get(address) ?? 0) + 1;
       perAddress.set(address, count);
-      return count <= TOO_FAR_PER_ADDRESS;
+      return count <= MAX_PER_ADDRESS;
     });
     const farthest = counted.at(-1);
     return (
