@@ -35,7 +35,7 @@ export class NodeCache {
   get(id: InfoHash, endpoint: Endpoint, nowMs: number): NodeRecord {
     let node = this.nodes.get(id.binary);
     if (node === undefined) {
-      if (this.nodes.size >= MAX_NODES) this.makeRoom();
+      if (this.nodes.size >= MAX_NODES) this.makeRoom(nowMs);
       node = new NodeRecord(id, endpoint, this.random);
       this.nodes.set(id.binary, node);
     } else if (node.endpoint !== endpoint && node.isOld(nowMs)) node.endpoint = endpoint;
@@ -72,14 +72,24 @@ export class NodeCache {
     for (const node of this.nodes.values()) node.reset();
   }
 
-  /** Lets the longest-known unheld node go, looking at a few only. */
-  private makeRoom(): void {
+  /**
+   * Lets a node go that nothing holds, looking at a few only: the one longest known of those that are not good. Whoever
+   * floods us with ids pushes out his own.
+   */
+  private makeRoom(nowMs: number): void {
     let looked = 0;
+    let spare: string | undefined;
     for (const [key, node] of this.nodes) {
+      const isHeld = node.holds > 0 || node.hasPendingRequests || node.sockets !== undefined;
+      if (!isHeld && !node.isGood(nowMs)) {
+        this.nodes.delete(key);
+        return;
+      }
+      if (!isHeld) spare ??= key;
       this.nodes.delete(key);
-      if (node.holds === 0 && !node.hasPendingRequests && node.sockets === undefined) return;
       this.nodes.set(key, node);
-      if (++looked >= 32) return;
+      if (++looked >= 32) break;
     }
+    if (spare !== undefined) this.nodes.delete(spare);
   }
 }
