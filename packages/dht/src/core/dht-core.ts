@@ -189,6 +189,7 @@ export class DhtCore {
       types: this.types,
       send,
       table: (family) => this.families.get(family)?.table,
+      onPushDropped: () => this.drop('push: too much waits'),
       onUpdate: (node, message) => {
         if (message.socketId !== undefined) node.sockets?.get(message.socketId)?.receive(message);
       },
@@ -458,6 +459,7 @@ export class DhtCore {
       remoteBytes: this.storage.storedRemoteBytes,
       remoteListeners: this.remoteListeners.size,
       requests: this.engine.size,
+      requestBytes: this.engine.heldBytes,
       fragments: this.reassembly.size,
       fragmentBytes: this.reassembly.heldBytes,
       limiters: this.limiter.size,
@@ -532,10 +534,21 @@ export class DhtCore {
       }
       if (request !== undefined) request.hasHeader = true;
       node.heard(nowMs, from);
+    } else if (!this.mayBringParts(message, from, state)) {
+      // Nothing is held for it; it gets the answer that it would get without its parts.
+      this.process(message, from, state, nowMs);
+      return;
     }
-    const whole = this.reassembly.begin(message, from, nowMs);
+    const whole = this.reassembly.begin(message, from, nowMs, message.kind === 'reply');
     this.armFragments(nowMs);
     if (whole !== undefined) this.process(whole, from, state, nowMs);
+  }
+
+  /** A put shows by its token, and a push by our socket, that its sender is at its address. */
+  private mayBringParts(message: Message, from: Endpoint, state: FamilyState): boolean {
+    if (message.kind === 'put') return this.tokens.isValid(message.token, from);
+    if (message.kind !== 'update') return false;
+    return state.cache.find(message.id)?.sockets?.has(message.socketId ?? 0) ?? false;
   }
 
   private process(message: Message, from: Endpoint, state: FamilyState, nowMs: number): void {

@@ -81,6 +81,7 @@ export class RequestEngine {
   private readonly parts: RequestEngineParts;
   private readonly pending = new Set<Request>();
   private readonly addressPings = new Map<number, AddressPing>();
+  private bytes = 0;
 
   constructor(parts: RequestEngineParts) {
     this.parts = parts;
@@ -89,6 +90,11 @@ export class RequestEngine {
   /** Requests under way. */
   get size(): number {
     return this.pending.size;
+  }
+
+  /** Bytes of their datagrams, kept to be sent again. */
+  get heldBytes(): number {
+    return this.bytes;
   }
 
   /** Pings under way to addresses whose node is not known yet. */
@@ -102,6 +108,7 @@ export class RequestEngine {
     node.requests ??= new Map();
     node.requests.set(tid, request);
     this.pending.add(request);
+    for (const packet of packets) this.bytes += packet.length;
     this.transmit(request);
     return request;
   }
@@ -188,7 +195,7 @@ export class RequestEngine {
   private end(request: Request): void {
     request.isPending = false;
     this.parts.scheduler.cancel(request.job);
-    this.pending.delete(request);
+    if (this.pending.delete(request)) for (const packet of request.packets) this.bytes -= packet.length;
     const { requests } = request.node;
     if (requests?.get(request.tid) === request) {
       requests.delete(request.tid);
