@@ -32,11 +32,14 @@ interface Quota {
 export interface StorageLimits {
   /** Keys with values or listeners. */
   readonly maxKeys: number;
-  /** Bytes of values that others stored; -1 is unlimited. */
+  /** Bytes of values that others stored, {@link VALUE_OVERHEAD_BYTES} more for each; -1 is unlimited. */
   readonly maxRemoteBytes: number;
 }
 
 export const DEFAULT_STORAGE_LIMITS: StorageLimits = { maxKeys: 1_048_576, maxRemoteBytes: 64 * 1024 * 1024 };
+
+/** What a value of others takes from the quota beside its own bytes: empty values fill the memory too. */
+export const VALUE_OVERHEAD_BYTES = 256;
 
 /** Values under one key (protocol/dht.md 12.3). */
 const MAX_VALUES_PER_KEY = 65_536;
@@ -73,7 +76,7 @@ export class Storage {
     return this.count;
   }
 
-  /** Bytes of values put by others. */
+  /** Bytes of values put by others, with what each takes beside its content. */
   get storedRemoteBytes(): number {
     return this.remoteBytes;
   }
@@ -162,7 +165,7 @@ export class Storage {
 
   private remember(stored: StoredValue): void {
     const { quota } = stored;
-    const bytes = stored.value.sizeBytes;
+    const bytes = chargedBytes(stored);
     quota.bytes += bytes;
     this.count++;
     if (!quota.isLocal) this.remoteBytes += bytes;
@@ -174,7 +177,7 @@ export class Storage {
 
   private forget(stored: StoredValue): void {
     const { quota } = stored;
-    const bytes = stored.value.sizeBytes;
+    const bytes = chargedBytes(stored);
     quota.bytes -= bytes;
     this.count--;
     if (!quota.isLocal) this.remoteBytes -= bytes;
@@ -217,4 +220,8 @@ export class Storage {
       if (largest === undefined || !largest.expiries.runFirst()) return;
     }
   }
+}
+
+function chargedBytes({ value, quota }: StoredValue): number {
+  return quota.isLocal ? value.sizeBytes : value.sizeBytes + VALUE_OVERHEAD_BYTES;
 }
