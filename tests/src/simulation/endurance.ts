@@ -77,7 +77,8 @@ class Load {
     while (this.swarm.world.clock.nowMs() < end) {
       this.swarm.churnFor(MINUTE, 0.2, 10 * MINUTE, (node) => node !== this.one);
       for (let i = 0; i < 6; i++) this.act();
-      for (const [name, size] of Object.entries(this.one.core.sizes)) largest[name] = Math.max(largest[name] ?? 0, size);
+      for (const [name, size] of Object.entries(this.one.core.sizes))
+        largest[name] = Math.max(largest[name] ?? 0, size);
     }
     return largest;
   }

@@ -51,7 +51,12 @@ export function simulateIslands(options: IslandOptions): IslandResult {
   const puts: Put[] = [];
   for (const island of [0, 1]) {
     for (let i = 0; i < options.valuesPerSide; i++) {
-      puts.push(put(island, swarm.anybody((node) => node.host.island === island && node.isConnected)));
+      puts.push(
+        put(
+          island,
+          swarm.anybody((node) => node.host.island === island && node.isConnected),
+        ),
+      );
     }
   }
   world.runFor(Math.max(2 * MINUTE, options.apartMs - 15 * MINUTE));

@@ -70,9 +70,7 @@ export function simulateMaintenance(options: {
   const replaced = swarm.churnFor(options.hours * 60 * MINUTE, 0.1, 10 * MINUTE);
   const results = swarm.gather(puts.length, 10, (index, done: (found: boolean) => void) => {
     const { key, value } = puts[index] as (typeof puts)[number];
-    swarm
-      .anybody((node) => node.isConnected)
-      .get(key, ({ values }) => done(values.some((one) => one.equals(value))));
+    swarm.anybody((node) => node.isConnected).get(key, ({ values }) => done(values.some((one) => one.equals(value))));
   });
   return { replaced, found: results.filter((hit) => hit).length / results.length };
 }

@@ -7,9 +7,9 @@ function run(seed: number): string[] {
   const world = new VirtualNetwork({ seed, loss: 0.3, delayMs: [10, 40] });
   const arrived: string[] = [];
   const from = world.host().open(1000, () => {});
-  const to = world.host().open(2000, (bytes, source) =>
-    arrived.push(`${world.clock.nowMs().toFixed(3)} ${source} ${bytes[0]}`),
-  );
+  const to = world
+    .host()
+    .open(2000, (bytes, source) => arrived.push(`${world.clock.nowMs().toFixed(3)} ${source} ${bytes[0]}`));
   for (let i = 0; i < 200; i++) world.after(i, () => from.send(Buffer.from([i]), to.endpoint));
   world.runFor(1000);
   return arrived;
@@ -64,9 +64,15 @@ test('alarms ring when time comes, as moved last', () => {
   set(20);
   world.runFor(30);
   set(100);
-  assert.equal(world.runUntil(() => rang.length === 2, 1000), true);
+  assert.equal(
+    world.runUntil(() => rang.length === 2, 1000),
+    true,
+  );
   assert.deepEqual(rang, [20, 100]);
-  assert.equal(world.runUntil(() => rang.length === 3, 1000), false);
+  assert.equal(
+    world.runUntil(() => rang.length === 3, 1000),
+    false,
+  );
   assert.equal(world.clock.nowMs(), 1100);
 });
 

@@ -276,7 +276,8 @@ class Delivery {
   load(bytes: Uint8Array, from: Endpoint, target: VirtualSocket): void {
     this.from = from;
     this.target = target;
-    this.bytes = bytes.length <= POOLED_BYTES ? this.pooled.subarray(0, bytes.length) : Buffer.allocUnsafe(bytes.length);
+    this.bytes =
+      bytes.length <= POOLED_BYTES ? this.pooled.subarray(0, bytes.length) : Buffer.allocUnsafe(bytes.length);
     this.bytes.set(bytes);
   }
 
