@@ -50,6 +50,11 @@ export class Stranger {
     else for (const packet of bytes) this.socket.send(packet, to);
   }
 
+  /** The write token that a node gave this address last, if any. */
+  knownToken(to: Endpoint): string | undefined {
+    return this.tokens.get(to.key);
+  }
+
   /** The write token that a node gave this address, asking for it as often as needed. */
   tokenOf(to: Endpoint): string {
     for (let tries = 0; tries < 50; tries++) {

@@ -1,5 +1,6 @@
 import type { Endpoint, Family, RandomSource } from '@atoll/base';
 import { compareDistance, type InfoHash } from '@atoll/identity';
+import { isSameAddress } from './address-filter.js';
 import { NODE_EXPIRE_MS, NodeRecord } from './node-record.js';
 
 /** Nodes remembered per family. Held ones (in a table, a search, a listener) do not count as room to make. */
@@ -42,20 +43,28 @@ export class NodeCache {
     return node;
   }
 
-  /** The `count` nearest nodes that are worth asking: neither expired nor clients. */
+  /**
+   * The `count` nearest nodes that are worth asking: neither expired nor clients, one of each address while there are
+   * enough addresses.
+   */
   nearest(target: InfoHash, count: number): NodeRecord[] {
     const best: NodeRecord[] = [];
+    const crowd: NodeRecord[] = [];
     for (const node of this.nodes.values()) {
       if (node.isExpired || node.isClient) continue;
-      if (best.length === count) {
-        const farthest = best[count - 1] as NodeRecord;
-        if (compareDistance(target, node.id, farthest.id) >= 0) continue;
-        best.pop();
-      }
-      let at = best.length;
-      while (at > 0 && compareDistance(target, node.id, (best[at - 1] as NodeRecord).id) < 0) at--;
-      best.splice(at, 0, node);
+      const farthest = best[count - 1];
+      if (farthest !== undefined && compareDistance(target, node.id, farthest.id) >= 0) continue;
+      const sameAt = best.findIndex((other) => isSameAddress(other.endpoint, node.endpoint));
+      const same = best[sameAt];
+      if (same === undefined) {
+        insertByDistance(target, best, node, count);
+      } else if (compareDistance(target, node.id, same.id) < 0) {
+        best.splice(sameAt, 1);
+        insertByDistance(target, best, node, count);
+        insertByDistance(target, crowd, same, count);
+      } else insertByDistance(target, crowd, node, count);
     }
+    for (const node of crowd) if (best.length < count) best.push(node);
     return best;
   }
 
@@ -92,4 +101,11 @@ export class NodeCache {
     }
     if (spare !== undefined) this.nodes.delete(spare);
   }
+}
+
+function insertByDistance(target: InfoHash, nodes: NodeRecord[], node: NodeRecord, count: number): void {
+  let at = nodes.length;
+  while (at > 0 && compareDistance(target, node.id, (nodes[at - 1] as NodeRecord).id) < 0) at--;
+  nodes.splice(at, 0, node);
+  if (nodes.length > count) nodes.pop();
 }

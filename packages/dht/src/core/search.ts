@@ -304,9 +304,11 @@ export class Search {
 
   /**
    * Keeps the nearest {@link SEARCH_NODES} that answered and as many that did not yet: invented neighbors in a reply
-   * cannot push out nodes that are known to live. And not more than two of one address.
+   * cannot push out nodes that are known to live. And not more than two of one address, or one where there are enough
+   * addresses: then whoever wants to be all the nodes around a key needs as many addresses as nodes.
    */
   private trim(nowMs: number): void {
+    const maxPerAddress = this.countAddresses() >= SEARCH_NODES ? 1 : MAX_PER_ADDRESS;
     let answered = 0;
     let unanswered = 0;
     let bad = 0;
@@ -321,11 +323,17 @@ export class Search {
         const address = addressBucket(endpoint);
         const count = (perAddress.get(address) ?? 0) + 1;
         perAddress.set(address, count);
-        keep = count <= MAX_PER_ADDRESS;
+        keep = count <= maxPerAddress;
       }
       if (!keep) this.release(searchNode);
       return keep;
     });
+  }
+
+  private countAddresses(): number {
+    const addresses = new Set<string>();
+    for (const { node, isBad } of this.nodes) if (!isBad) addresses.add(addressBucket(node.endpoint));
+    return addresses.size;
   }
 
   private release(searchNode: SearchNode): void {

@@ -5,7 +5,7 @@ import { type Message, Want } from '../wire/message.js';
 import type { MessageEncoder, NodeLists } from '../wire/message-encoder.js';
 import { Query } from '../wire/query.js';
 import type { Value } from '../wire/value.js';
-import { isLoopback, MAX_PER_ADDRESS } from './address-filter.js';
+import { isLoopback } from './address-filter.js';
 import type { RemoteListener, RemoteListeners } from './listeners.js';
 import type { NodeRecord } from './node-record.js';
 import type { Pacer } from './pacer.js';
@@ -249,18 +249,18 @@ export class RequestServer {
 
   /**
    * Whether enough good nodes are nearer to the key than we are that it is not ours to keep (protocol/dht.md 6.4).
-   * Many nodes of one address count as two: whoever floods a neighborhood with ids cannot talk us out of it.
+   * Many nodes of one address count as one: whoever floods a neighborhood with ids cannot talk us out of it.
    */
   private isTooFar(key: InfoHash, family: Family): boolean {
     const closest = this.parts.table(family)?.closestGood(key, SEARCH_NODES, this.parts.clock.nowMs()) ?? [];
     if (closest.length < BUCKET_NODES) return false;
-    const perAddress = new Map<string, number>();
+    const addresses = new Set<string>();
     const counted = closest.filter(({ endpoint }) => {
       if (isLoopback(endpoint)) return true;
       const address = addressBucket(endpoint);
-      const count = (perAddress.get(address) ?? 0) + 1;
-      perAddress.set(address, count);
-      return count <= MAX_PER_ADDRESS;
+      if (addresses.has(address)) return false;
+      addresses.add(address);
+      return true;
     });
     const farthest = counted.at(-1);
     return (
