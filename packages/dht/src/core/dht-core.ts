@@ -554,7 +554,7 @@ export class DhtCore {
   private process(message: Message, from: Endpoint, state: FamilyState, nowMs: number): void {
     let node = state.cache.find(message.id);
     if (node === undefined) node = state.cache.get(message.id, from, nowMs);
-    else if (node.endpoint.key !== from.key && node.isGood(nowMs) && !this.provesItself(message, node)) {
+    else if (node.endpoint.key !== from.key && node.isLikelyAtItsAddress(nowMs) && !this.provesItself(message, node)) {
       this.processFromElsewhere(message, node, from, nowMs);
       return;
     }
@@ -586,7 +586,7 @@ export class DhtCore {
   }
 
   /**
-   * A message under the id of a node that is good at another address. The node may have moved; or a stranger uses its
+   * A message under the id of a node that is known at another address. The node may have moved; or a stranger uses its
    * id, to which our messages must not go. It is answered, and the address is followed once the old one is silent.
    */
   private processFromElsewhere(message: Message, node: NodeRecord, from: Endpoint, nowMs: number): void {
@@ -599,7 +599,7 @@ export class DhtCore {
     node.challengedMs = nowMs;
     const before = node.endpoint;
     const follow = (): void => {
-      if (node.timeMs <= nowMs && node.endpoint === before) node.endpoint = from;
+      if (node.replyTimeMs < nowMs && node.endpoint === before) node.endpoint = from;
     };
     // Three datagrams in a good two seconds: the next repetition of anything on its way to it goes to the new address.
     this.ping(node, () => this.ping(node, follow));

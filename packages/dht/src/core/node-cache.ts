@@ -31,7 +31,7 @@ export class NodeCache {
 
   /**
    * The record of a node that sent us something, or that another told us of. An address heard from others replaces
-   * the known one only when the node was silent for ten minutes (protocol/dht.md 4).
+   * the known one only when the node was silent for ten minutes (protocol/dht.md 4), or did not answer there.
    */
   get(id: InfoHash, endpoint: Endpoint, nowMs: number): NodeRecord {
     let node = this.nodes.get(id.binary);
@@ -39,7 +39,7 @@ export class NodeCache {
       if (this.nodes.size >= MAX_NODES) this.makeRoom(nowMs);
       node = new NodeRecord(id, endpoint, this.random);
       this.nodes.set(id.binary, node);
-    } else if (node.endpoint !== endpoint && node.isOld(nowMs)) node.endpoint = endpoint;
+    } else if (node.endpoint.key !== endpoint.key && (node.isExpired || node.isOld(nowMs))) node.moved(endpoint);
     return node;
   }
 

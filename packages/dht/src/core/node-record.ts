@@ -60,6 +60,11 @@ export class NodeRecord {
     return !this.isExpired && this.replyTimeMs >= nowMs - NODE_GOOD_MS && this.timeMs >= nowMs - NODE_EXPIRE_MS;
   }
 
+  /** Whether its address is not to be given up for the mere word of another: heard there lately, or not tried yet. */
+  isLikelyAtItsAddress(nowMs: number): boolean {
+    return !this.isExpired && (!this.isOld(nowMs) || this.timeMs === Number.NEGATIVE_INFINITY);
+  }
+
   isOld(nowMs: number): boolean {
     return this.timeMs + NODE_EXPIRE_MS < nowMs;
   }
@@ -95,6 +100,12 @@ export class NodeRecord {
   expire(nowMs: number): void {
     this.isExpired = true;
     this.expiredMs = nowMs;
+  }
+
+  /** Others say that it is somewhere else than where it does not answer: to be asked there at once. */
+  moved(endpoint: Endpoint): void {
+    this.endpoint = endpoint;
+    this.expiredMs = Number.NEGATIVE_INFINITY;
   }
 
   /**
