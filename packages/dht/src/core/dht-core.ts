@@ -794,14 +794,18 @@ export class DhtCore {
       const { key, value, createdMs } = stored;
       let isOurs = false;
       let hasNearer = false;
+      let isLeading = false;
       for (const { table } of this.families.values()) {
         const closest = table.closestGood(key, TARGET_NODES, nowMs);
         const farthest = closest.at(-1);
         if (farthest === undefined) continue;
+        const second = closest[1];
+        if (second === undefined || compareDistance(key, second.id, this.id) > 0) isLeading = true;
         if (closest.length < TARGET_NODES || compareDistance(key, farthest.id, this.id) >= 0) isOurs = true;
         else hasNearer = true;
       }
-      if (!isForced && !hasNearer) continue;
+      // The nearest two also make up for keepers that left, which the handing on alone does not (protocol/dht.md 12.7).
+      if (!isForced && !hasNearer && !isLeading) continue;
       if (createdMs + this.types.of(value).expirationMs <= nowMs + MAINTAIN_STORAGE_MS && !isForced) continue;
       handedOn++;
       const createdSeconds = Math.floor((this.parts.clock.unixMs() - (nowMs - createdMs)) / 1000);
