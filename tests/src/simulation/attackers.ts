@@ -222,7 +222,8 @@ class Attacker extends Stranger {
     if (message.kind === 'reply' || message.kind === 'error' || message.kind === 'part') return;
     // A datagram does not say for which of its ids it is: it answers for all that are near.
     const asked = message.key;
-    const ids = message.kind === 'ping' ? this.ids : this.ids.filter((id) => id.binary.startsWith(asked.binary.slice(0, 5)));
+    const ids =
+      message.kind === 'ping' ? this.ids : this.ids.filter((id) => id.binary.startsWith(asked.binary.slice(0, 5)));
     for (const id of this.ours.random.sample(ids, 8)) {
       const encoder = this.as(id);
       if (message.kind === 'ping' || message.kind === 'update') {
@@ -240,7 +241,8 @@ class Attacker extends Stranger {
     if (!this.attacks.has('false nodes')) return [];
     return Array.from({ length: 8 }, (_, i) => {
       // Nobody at all, others of its own, and honest ids at wrong addresses.
-      if (i % 3 === 0) return { id: this.idNear(key, 10), endpoint: this.endpoint.withPort(1024 + random.below(60_000)) };
+      if (i % 3 === 0)
+        return { id: this.idNear(key, 10), endpoint: this.endpoint.withPort(1024 + random.below(60_000)) };
       if (i % 3 === 1) return { id: random.pick(this.ids), endpoint: this.endpoint };
       const honest = this.ours.nearest(key, 8)[i] ?? random.pick(this.ours.nodes);
       return { id: honest.core.id, endpoint: this.endpoint.withPort(1024 + random.below(60_000)) };
@@ -260,7 +262,13 @@ class Attacker extends Stranger {
 
 /** A put that announces as many tiny values as fit a datagram. */
 function hugeHeader(encoder: ReturnType<Stranger['as']>, tid: number, key: InfoHash, token: string): Buffer {
-  const [packet = Buffer.alloc(0)] = encoder.put(tid, key, Value.plain({ id: 1n, data: Buffer.alloc(700) }), undefined, token);
+  const [packet = Buffer.alloc(0)] = encoder.put(
+    tid,
+    key,
+    Value.plain({ id: 1n, data: Buffer.alloc(700) }),
+    undefined,
+    token,
+  );
   // The array of one size (0x91 and a 16-bit number) becomes one of 50,000.
   const at = packet.indexOf(Buffer.from('a676616c75657391', 'hex')) + 7;
   const sizes = Buffer.alloc(3 + 50_000, 0x01);
