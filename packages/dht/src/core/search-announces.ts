@@ -193,6 +193,7 @@ export class SearchAnnounces {
   private acknowledged(search: Search, searchNode: SearchNode, announce: SearchAnnounce, status: AnnounceStatus): void {
     status.request = undefined;
     status.isAcknowledged = true;
+    searchNode.isCandidate = false;
     searchNode.node.acceptedToken();
     status.nextMs = announce.isPermanent
       ? search.parts.clock.nowMs() + this.types.of(announce.value).expirationMs - REANNOUNCE_MARGIN_MS
@@ -208,6 +209,7 @@ export class SearchAnnounces {
   ): Pick<RequestHandler, 'onFirstTimeout' | 'onError' | 'onExpired'> {
     const again = (): void => {
       status.request = undefined;
+      searchNode.isCandidate = false;
       search.step();
     };
     return {
