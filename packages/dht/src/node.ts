@@ -77,6 +77,7 @@ export class DhtNode implements DhtBackend {
   private readonly waitingForConnection = new Set<() => void>();
   private discovery: LanDiscovery | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private immediate: NodeJS.Immediate | undefined;
   private timerMs = Number.POSITIVE_INFINITY;
   private saveTimer: NodeJS.Timeout | undefined;
   private hasPublished = false;
@@ -321,6 +322,7 @@ export class DhtNode implements DhtBackend {
     if (this.isClosed) return;
     this.isClosed = true;
     clearTimeout(this.timer);
+    clearImmediate(this.immediate);
     clearInterval(this.saveTimer);
     await this.stateFile?.save(this.core, this.ports);
     await this.discovery?.close();
@@ -436,14 +438,19 @@ export class DhtNode implements DhtBackend {
     if (this.isClosed || dueMs >= this.timerMs || dueMs === Number.POSITIVE_INFINITY) return;
     this.timerMs = dueMs;
     clearTimeout(this.timer);
-    this.timer = setTimeout(
-      () => {
-        this.timerMs = Number.POSITIVE_INFINITY;
-        this.core.tick();
-        this.arm(this.core.nextWakeMs);
-      },
-      Math.max(0, Math.min(dueMs - systemClock.nowMs(), 0x7fff_ffff)),
-    );
+    const waitMs = dueMs - systemClock.nowMs();
+    // A timer takes a millisecond at least, which is long for an operation that begins now.
+    if (waitMs <= 0) this.immediate ??= setImmediate(() => this.wake());
+    else this.timer = setTimeout(() => this.wake(), Math.min(waitMs, 0x7fff_ffff));
+  }
+
+  private wake(): void {
+    clearImmediate(this.immediate);
+    this.immediate = undefined;
+    this.timerMs = Number.POSITIVE_INFINITY;
+    if (this.isClosed) return;
+    this.core.tick();
+    this.arm(this.core.nextWakeMs);
   }
 
   private acceptor(options: LookupOptions): (value: Value) => Value | undefined {

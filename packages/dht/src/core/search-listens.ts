@@ -125,6 +125,7 @@ export class SearchListens {
       },
       onExpired: () => {
         own.request = undefined;
+        searchNode.isCandidate = false;
         this.close(search, searchNode, group.queryKey);
         search.stepSoon();
       },
