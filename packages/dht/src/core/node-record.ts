@@ -39,7 +39,8 @@ export class NodeRecord {
   /** How many tables, searches and listeners hold on to it; only unheld records may be forgotten. */
   holds = 0;
   private token = '';
-  private tokenMs = Number.NEGATIVE_INFINITY;
+  /** When it last gave us a write token, ms of the clock. */
+  tokenMs = Number.NEGATIVE_INFINITY;
   private authErrors = 0;
   private lastTid: number;
   /** Requests under way, by transaction id. Made on first use: most nodes only ever ask. */

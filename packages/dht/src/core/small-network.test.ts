@@ -64,7 +64,7 @@ class Network {
 
 const value = (id: bigint): Value => Value.plain({ id, data: 'hello' });
 
-test('in a small network a put goes out beside the search, with tokens from before', () => {
+test('in a small network a put goes out at once, with tokens from before', () => {
   const network = new Network();
   network.pass(30_000);
   const [core] = network.cores as [DhtCore];
