@@ -42,7 +42,8 @@ export class NodeRecord {
   /** How many tables, searches and listeners hold on to it; only unheld records may be forgotten. */
   holds = 0;
   private token = '';
-  private tokenMs = Number.NEGATIVE_INFINITY;
+  /** When it last gave us a write token, ms of the clock. */
+  tokenMs = Number.NEGATIVE_INFINITY;
   private expiredMs = Number.NEGATIVE_INFINITY;
   /** When it was last asked whether it is still where it was, ms of the clock. */
   challengedMs = Number.NEGATIVE_INFINITY;

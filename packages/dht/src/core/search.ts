@@ -113,17 +113,6 @@ export class Search {
     return head;
   }
 
-  /**
-   * Nodes that a small value may be put on before they were asked for this key. In a small network, where asking would
-   * bring no nearer ones, tokens from before save a round trip.
-   */
-  early(nowMs: number): SearchNode[] {
-    if (!this.parts.isSmallNetwork()) return [];
-    const found = this.targets(TARGET_NODES).filter((searchNode) => !searchNode.isSynced(nowMs));
-    for (const searchNode of found) if (searchNode.token === '') searchNode.token = searchNode.node.tokenAt(nowMs);
-    return found.filter((searchNode) => searchNode.token !== '');
-  }
-
   find(node: NodeRecord): SearchNode | undefined {
     return this.nodes.find((searchNode) => searchNode.node === node);
   }
@@ -171,6 +160,8 @@ export class Search {
     if (searchNode === undefined) {
       if (node.isClient || (token === undefined && !this.hasRoom(node, nowMs))) return false;
       searchNode = new SearchNode(node);
+      // Where asking would bring no nearer nodes, a token from another search saves it (protocol/dht.md 8).
+      if (token === undefined && this.parts.isSmallNetwork()) searchNode.takeTokenOf(node, nowMs);
       let at = this.nodes.length;
       while (at > 0 && compareDistance(this.key, node.id, (this.nodes[at - 1] as SearchNode).node.id) < 0) at--;
       this.nodes.splice(at, 0, searchNode);
