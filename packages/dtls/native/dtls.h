@@ -54,6 +54,7 @@ struct dtls_session {
   bool is_resting;
   size_t handshake_bytes;
   uint32_t early_datagrams;
+  size_t least_record;
   int mtu;
   const uint8_t *cookie_key;
   size_t cookie_key_length;

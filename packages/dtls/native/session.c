@@ -163,10 +163,42 @@ static uint32_t note_timer(dtls_session *session) {
   return FLAG_TIMER;
 }
 
+/* The least an encrypted record holds. OpenSSL gives a whole session up when a shorter one comes, and anybody can send
+ * one: that check stands before the one of the tag. */
+static size_t least_record(const SSL_CIPHER *cipher) {
+  if (cipher == NULL || SSL_CIPHER_is_aead(cipher) != 1) return 0;
+  switch (SSL_CIPHER_get_cipher_nid(cipher)) {
+    case NID_aes_128_ccm:
+    case NID_aes_256_ccm:
+      /* Nonce and, with CCM_8, half a tag. */
+      return 8 + 8;
+    case NID_chacha20_poly1305:
+      return 16;
+    default:
+      return 8 + 16;
+  }
+}
+
+enum { DATAGRAM_PLAIN, DATAGRAM_ENCRYPTED, DATAGRAM_MALFORMED };
+
+static int classify(const uint8_t *bytes, size_t length, size_t least) {
+  int kind = DATAGRAM_PLAIN;
+  for (size_t at = 0; at + RECORD_HEADER_BYTES <= length;) {
+    size_t record = (size_t)bytes[at + 11] << 8 | bytes[at + 12];
+    if (bytes[at + 3] != 0 || bytes[at + 4] != 0) {
+      if (record < least) return DATAGRAM_MALFORMED;
+      kind = DATAGRAM_ENCRYPTED;
+    }
+    at += RECORD_HEADER_BYTES + record;
+  }
+  return kind;
+}
+
 static uint32_t shake_hands(dtls_session *session) {
   int result = SSL_do_handshake(session->ssl);
   if (result == 1) {
     session->is_established = true;
+    session->least_record = least_record(SSL_get_current_cipher(session->ssl));
     return FLAG_OPENED;
   }
   int error = SSL_get_error(session->ssl, result);
@@ -197,23 +229,13 @@ static uint32_t read_records(dtls_session *session) {
       ERR_clear_error();
       return FLAG_CLOSED;
     }
-    /* An empty record of the peer ends SSL_read with nothing to say; there may be another behind it. */
+    /* In its error state OpenSSL has nothing in the queue the second time. */
     bool is_nothing = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ||
-                      (error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0);
+                      (error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0 && SSL_is_init_finished(session->ssl));
     if (!is_nothing) return fail(session, "the session failed");
     ERR_clear_error();
-    if (error == SSL_ERROR_SYSCALL && SSL_has_pending(session->ssl) != 0) continue;
     return 0;
   }
-}
-
-/* Whether a datagram holds records that were encrypted (their epoch is not 0). */
-static bool is_encrypted(const uint8_t *bytes, size_t length) {
-  for (size_t at = 0; at + RECORD_HEADER_BYTES <= length;) {
-    if (bytes[at + 3] != 0 || bytes[at + 4] != 0) return true;
-    at += RECORD_HEADER_BYTES + ((size_t)bytes[at + 11] << 8 | bytes[at + 12]);
-  }
-  return false;
 }
 
 static void forget_input(dtls_session *session) {
@@ -279,8 +301,11 @@ uint32_t session_receive(dtls_session *session, const uint8_t *bytes, size_t len
       env_note_failure(session->env, "too many bytes for a handshake");
       return FLAG_FAILED;
     }
-    if (is_encrypted(bytes, length) && ++session->early_datagrams > MAX_EARLY_DATAGRAMS) return note_timer(session);
+    session->least_record = least_record(SSL_get_pending_cipher(session->ssl));
   }
+  int kind = classify(bytes, length, session->least_record);
+  if (kind == DATAGRAM_MALFORMED) return 0;
+  if (!was_established && kind == DATAGRAM_ENCRYPTED && ++session->early_datagrams > MAX_EARLY_DATAGRAMS) return 0;
   session->in = bytes;
   session->in_length = length;
   if (!was_established) flags = shake_hands(session);

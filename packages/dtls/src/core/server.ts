@@ -116,7 +116,7 @@ export class DtlsServer {
     this.maxHandshakes = whole('maxHandshakes', options.maxHandshakes ?? 1024, 1, 100_000);
     this.maxHandshakesPerAddress = whole(
       'maxHandshakesPerAddress',
-      options.maxHandshakesPerAddress ?? 256,
+      options.maxHandshakesPerAddress ?? Math.min(256, this.maxHandshakes),
       1,
       this.maxHandshakes,
     );
