@@ -46,7 +46,8 @@ dtls_context *context_new(dtls_env *env, int min_version, const char *ciphers, c
   if (ctx == NULL) goto failed;
   /* SHA-1 signatures, which DTLS 1.0 cannot do without, are below OpenSSL's first security level. */
   if (min_version == DTLS1_VERSION) SSL_CTX_set_security_level(ctx, 0);
-  SSL_CTX_set_options(ctx, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+  /* With encrypt-then-MAC, OpenSSL ends a DTLS session at the first forged record instead of dropping it. */
+  SSL_CTX_set_options(ctx, SSL_OP_NO_ENCRYPT_THEN_MAC | SSL_OP_NO_QUERY_MTU | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_max_cert_list(ctx, MAX_CHAIN_BYTES);

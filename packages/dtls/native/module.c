@@ -510,10 +510,11 @@ static void end_env(napi_env napi, void *data, void *hint) {
 NAPI_MODULE_INIT() {
   /* OpenSSL keeps its binary interface within a major version, towards newer minor versions. */
   unsigned long carried = OpenSSL_version_num();
-  if (carried >> 28 != OPENSSL_VERSION_NUMBER >> 28 || (carried >> 20 & 0xff) < (OPENSSL_VERSION_NUMBER >> 20 & 0xff)) {
+  int major = (int)(carried >> 28), minor = (int)(carried >> 20 & 0xff), built_minor = OPENSSL_VERSION_MINOR;
+  if (major != OPENSSL_VERSION_MAJOR || minor < built_minor) {
     char sentence[160];
-    snprintf(sentence, sizeof sentence, "it was built for OpenSSL %d.%d and this Node carries %lu.%lu: npm rebuild",
-             OPENSSL_VERSION_MAJOR, OPENSSL_VERSION_MINOR, carried >> 28, carried >> 20 & 0xff);
+    snprintf(sentence, sizeof sentence, "it was built for OpenSSL %d.%d and this Node carries %d.%d: npm rebuild",
+             OPENSSL_VERSION_MAJOR, built_minor, major, minor);
     napi_throw_error(env, "DTLS_OPENSSL_VERSION", sentence);
     return NULL;
   }

@@ -1,7 +1,7 @@
 import { AtollError, errorMessage, UsageError } from '@atoll/base';
 import { type NativeContext, useNative } from '../native.js';
 
-const DEFAULT_CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES256:ECDHE+AES128:!aNULL:!eNULL';
+const DEFAULT_CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AESCCM:!aNULL';
 const DEFAULT_GROUPS = 'X25519:P-256:P-384:P-521';
 const MAX_RETRANSMIT_MS = 60_000;
 
@@ -17,7 +17,7 @@ export interface DtlsCertificate {
 export interface DtlsContextOptions {
   /** At most one of each kind (one RSA and one EC): the client's abilities choose. A server needs one. */
   readonly certificates?: readonly DtlsCertificate[];
-  /** OpenSSL's cipher list. */
+  /** OpenSSL's cipher list. Only authenticated encryption (GCM, ChaCha20, CCM) when left out. */
   readonly ciphers?: string | undefined;
   /** OpenSSL's list of groups, most wanted first. */
   readonly groups?: string | undefined;

@@ -181,7 +181,9 @@ test('silent sessions rest, wake up whole, and end when the silence lasts too lo
 test('a certificate is replaced without losing a session', () => {
   const wire = new Wire({ context: contextOf('rsa-2048') });
   const fingerprint = (name: 'rsa-2048' | 'p-256') =>
-    createHash('sha256').update(new X509Certificate(pem(name)).raw).digest('hex');
+    createHash('sha256')
+      .update(new X509Certificate(pem(name)).raw)
+      .digest('hex');
   const seen: string[] = [];
   const look = (session: { peerCertificates(): Buffer[] }): undefined => {
     seen.push(...session.peerCertificates().map((der) => createHash('sha256').update(der).digest('hex')));
@@ -261,7 +263,10 @@ test('what the two sides cannot agree upon ends the handshake with a reason', ()
 test('settings that cannot be used are refused with a sentence', () => {
   const rsa = pem('rsa-2048');
   const ec = pem('p-256');
-  assert.throws(() => contextOf('p-256', { ciphers: 'NO-SUCH' }), { code: 'DTLS_SETTINGS', message: /no cipher match/ });
+  assert.throws(() => contextOf('p-256', { ciphers: 'NO-SUCH' }), {
+    code: 'DTLS_SETTINGS',
+    message: /no cipher match/,
+  });
   assert.throws(() => contextOf('p-256', { groups: 'P-1' }), { code: 'DTLS_SETTINGS' });
   assert.throws(() => contextOf('p-256', { srtpProfiles: ['NO'] }), { code: 'DTLS_SETTINGS', message: /srtp/ });
   assert.throws(() => contextOf('p-256', { authorities: 'nothing' }), { code: 'DTLS_SETTINGS' });

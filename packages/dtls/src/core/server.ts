@@ -1,4 +1,12 @@
-import { binaryBytes, type Clock, type Endpoint, type Job, type RandomSource, type Scheduler, UsageError } from '@atoll/base';
+import {
+  binaryBytes,
+  type Clock,
+  type Endpoint,
+  type Job,
+  type RandomSource,
+  type Scheduler,
+  UsageError,
+} from '@atoll/base';
 import { FLAG_ACCEPTED, META_ENTRIES, META_SESSION, useNative } from '../native.js';
 import type { DtlsContext } from './context.js';
 import { clientRandom, isClientHello } from './hello.js';
