@@ -149,6 +149,11 @@ void session_free(dtls_session *session) {
   context_release(context);
 }
 
+/* OpenSSL tells errors apart by its queue, which others may have left something in. Looking is cheaper than emptying. */
+static void empty_queue(void) {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 static uint32_t fail(dtls_session *session, const char *otherwise) {
   session->is_dead = true;
   env_note_failure(session->env, otherwise);
@@ -196,7 +201,7 @@ static uint32_t shake_hands(dtls_session *session) {
   }
   int error = SSL_get_error(session->ssl, result);
   if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
-    ERR_clear_error();
+    empty_queue();
     return 0;
   }
   return fail(session, "the handshake failed");
@@ -219,14 +224,14 @@ static uint32_t read_records(dtls_session *session) {
     if (error == SSL_ERROR_ZERO_RETURN) {
       session->is_dead = true;
       SSL_shutdown(session->ssl);
-      ERR_clear_error();
+      empty_queue();
       return FLAG_CLOSED;
     }
     /* In its error state OpenSSL has nothing in the queue the second time. */
     bool is_nothing = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ||
                       (error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0 && SSL_is_init_finished(session->ssl));
     if (!is_nothing) return fail(session, "the session failed");
-    ERR_clear_error();
+    empty_queue();
     return 0;
   }
 }
@@ -243,7 +248,7 @@ int session_listen(dtls_context *context, const uint8_t *bytes, size_t length) {
   next->in_length = length;
   next->is_peeking = false;
   int result = DTLSv1_listen(next->ssl, context->env->no_address);
-  ERR_clear_error();
+  empty_queue();
   next->is_peeking = false;
   if (result == 1) {
     SSL_set_mtu(next->ssl, next->mtu);
@@ -266,7 +271,7 @@ uint32_t session_accept(dtls_session *session) {
 bool session_rest(dtls_session *session) {
   if (session->is_dead || !session->is_established || session->is_resting) return false;
   session->is_resting = SSL_free_buffers(session->ssl) == 1;
-  ERR_clear_error();
+  empty_queue();
   return session->is_resting;
 }
 
@@ -277,7 +282,7 @@ static bool wake(dtls_session *session) {
 }
 
 uint32_t session_start(dtls_session *session) {
-  ERR_clear_error();
+  empty_queue();
   uint32_t flags = shake_hands(session);
   return flags | note_timer(session);
 }
@@ -285,7 +290,7 @@ uint32_t session_start(dtls_session *session) {
 uint32_t session_receive(dtls_session *session, const uint8_t *bytes, size_t length) {
   uint32_t flags = 0;
   if (session->is_dead || length == 0 || !wake(session)) return 0;
-  ERR_clear_error();
+  empty_queue();
   bool was_established = session->is_established;
   if (!was_established) {
     session->handshake_bytes += length;
@@ -309,7 +314,7 @@ uint32_t session_receive(dtls_session *session, const uint8_t *bytes, size_t len
 
 uint32_t session_timeout(dtls_session *session) {
   if (session->is_dead || !wake(session)) return 0;
-  ERR_clear_error();
+  empty_queue();
   if (DTLSv1_handle_timeout(session->ssl) < 0) return fail(session, "the peer did not answer in time");
   return note_timer(session);
 }
@@ -318,16 +323,16 @@ uint32_t session_timeout(dtls_session *session) {
 bool session_send(dtls_session *session, const uint8_t *bytes, size_t length) {
   if (session->is_dead || !session->is_established || length == 0 || length > MAX_RECORD_BYTES || !wake(session))
     return false;
-  ERR_clear_error();
+  empty_queue();
   if (SSL_write(session->ssl, bytes, (int)length) > 0) return true;
-  ERR_clear_error();
+  empty_queue();
   return false;
 }
 
 void session_close(dtls_session *session) {
   if (session->is_dead) return;
   session->is_dead = true;
-  ERR_clear_error();
+  empty_queue();
   if (session->is_established && wake(session)) SSL_shutdown(session->ssl);
-  ERR_clear_error();
+  empty_queue();
 }

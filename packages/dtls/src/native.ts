@@ -21,7 +21,7 @@ export const FLAG_ACCEPTED = 16;
 export type NativeContext = object;
 
 /** Settings of a context as native/module.c reads them. */
-export interface NativeSettings {
+interface NativeSettings {
   readonly certificates: readonly { certificate: string; privateKey: string; passphrase?: string | undefined }[];
   readonly ciphers: string;
   readonly groups: string;

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { type Clock, Endpoint, Scheduler, systemRandom } from '@atoll/base';
-import { createDtlsContext, type DtlsContext, type DtlsContextOptions } from './context.js';
-import { DtlsEndpoint, type DtlsEndpointOptions } from './dtls-endpoint.js';
-import { DtlsServer, type DtlsServerOptions } from './server.js';
-import type { DtlsEnd, DtlsSession } from './session.js';
+import { createDtlsContext, type DtlsContext, type DtlsContextOptions } from './core/context.js';
+import { DtlsEndpoint, type DtlsEndpointOptions } from './core/dtls-endpoint.js';
+import { DtlsServer, type DtlsServerOptions } from './core/server.js';
+import type { DtlsEnd, DtlsSession } from './core/session.js';
 
 export function pem(name: 'rsa-2048' | 'p-256'): string {
-  return readFileSync(new URL(`../../vectors/${name}.pem`, import.meta.url), 'utf8');
+  return readFileSync(new URL(`../vectors/${name}.pem`, import.meta.url), 'utf8');
 }
 
 export function contextOf(name: 'rsa-2048' | 'p-256', more: DtlsContextOptions = {}): DtlsContext {
@@ -76,7 +76,7 @@ export class Wire {
         scheduler: this.scheduler,
         send: (bytes) => this.packets.push({ bytes: Buffer.from(bytes), to: undefined, from: address }),
       },
-      { context: createDtlsContext({}), role: 'client', ...options },
+      { ...options, context: options.context ?? createDtlsContext({}), role: 'client' },
       {
         receive: (bytes) => got.push(bytes.toString()),
         closed: (why, detail) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { createDtlsContext } from './context.js';
+import { createDtlsContext } from './core/context.js';
 import { contextOf, pem, Wire } from './wire.test.kit.js';
 
 for (const kind of ['rsa-2048', 'p-256'] as const) {
