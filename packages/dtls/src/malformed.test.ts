@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { contextOf, type Packet, Wire } from './wire.test.kit.js';
+import { contextOf, type Packet, test, Wire } from './wire.test.kit.js';
 
 /** Repeatable chance (a linear congruential generator). */
 function chance(seed: number): (below: number) => number {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
-import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { createDtlsContext } from './core/context.js';
-import { contextOf, pem, Wire } from './wire.test.kit.js';
+import { contextOf, pem, test, Wire } from './wire.test.kit.js';
 
 for (const kind of ['rsa-2048', 'p-256'] as const) {
   test(`${kind}: a session opens, carries data of every size, exports keys and closes on both sides`, () => {

@@ -1,11 +1,16 @@
 // What the tests of DTLS stand on: a wire in memory, a clock that stands still, certificates of the two kinds.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { test as nodeTest } from 'node:test';
 import { type Clock, Endpoint, Scheduler, systemRandom } from '@atoll/base';
 import { createDtlsContext, type DtlsContext, type DtlsContextOptions } from './core/context.js';
 import { DtlsEndpoint, type DtlsEndpointOptions } from './core/dtls-endpoint.js';
 import { DtlsServer, type DtlsServerOptions } from './core/server.js';
 import type { DtlsEnd, DtlsSession } from './core/session.js';
+import { nativeDtls } from './native.js';
+
+/** Tests where there is a native part; in CI it must be there (scripts/test.mjs, step native). */
+export const test: (name: string, run: () => void | Promise<void>) => void = nativeDtls.available ? nodeTest : () => {};
 
 export function pem(name: 'rsa-2048' | 'p-256'): string {
   return readFileSync(new URL(`../vectors/${name}.pem`, import.meta.url), 'utf8');

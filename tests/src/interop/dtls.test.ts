@@ -17,7 +17,7 @@ import {
 } from '@atoll/dtls';
 import { type DatagramSocket, openDatagramSocket } from '@atoll/udp';
 
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 60_000;
 const folder = mkdtempSync(join(tmpdir(), 'atoll-dtls-'));
 after(() => rmSync(folder, { recursive: true }));
 
