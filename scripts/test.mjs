@@ -8,7 +8,17 @@ import { installIfNeeded, isNodeRecent } from './prepare.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const inCi = process.env.CI === 'true';
-const PEERS = ['dhtnode', 'python3-opendht', 'jami-daemon', 'iproute2', 'dbus', 'nftables', 'python3'];
+const PEERS = [
+  'dhtnode',
+  'python3-opendht',
+  'jami-daemon',
+  'iproute2',
+  'dbus',
+  'nftables',
+  'python3',
+  'openssl',
+  'gnutls-bin',
+];
 const MINUTE = 60_000;
 let passed = 0;
 let failed = 0;
@@ -110,7 +120,7 @@ async function loadNative() {
     console.log(`${path.slice(root.length + 1)}: ${done.status === 0 ? 'loads' : done.stderr}`);
     if (done.status !== 0) return false;
   }
-  return !inCi || found.some((path) => path.endsWith('udp_batch.node'));
+  return !inCi || ['udp_batch.node', 'dtls.node'].every((name) => found.some((path) => path.endsWith(`/${name}`)));
 }
 
 /** Native parts of dependencies made for this machine. */
