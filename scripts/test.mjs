@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installIfNeeded, isNodeRecent } from './prepare.mjs';
+import { installIfNeeded, isNodeRecent, rebuildNative } from './prepare.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const inCi = process.env.CI === 'true';
@@ -276,6 +276,7 @@ if (!isNodeRecent()) {
   process.exit(1);
 }
 installIfNeeded(root);
+rebuildNative(root);
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !steps.some((step) => step.name === name));
 if (unknown !== undefined) {
