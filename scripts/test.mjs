@@ -221,6 +221,7 @@ const steps = [
       node([bin('dependency-cruiser'), '--config', '.dependency-cruiser.cjs', 'packages', '--output-type', 'err']),
   },
   { name: 'cores', run: () => node(['scripts/check-cores.mjs']) },
+  { name: 'limits', run: () => node(['scripts/check-limits.mjs']) },
   { name: 'unused', run: () => node([bin('knip')]) },
   { name: 'docs', run: () => node(['scripts/check-docs.mjs'], { limitMs: 3 * MINUTE }) },
   { name: 'unit', run: testStep(unitTests, { limitMs: 5 * MINUTE, concurrency: 2 }) },

@@ -121,6 +121,11 @@ export class NodeRecord {
     this.expiredMs = nowMs;
   }
 
+  /** Whether others may know better where it is: it never answered there, does not any more, or was long silent. */
+  mayBeElsewhere(nowMs: number): boolean {
+    return this.isExpired || this.isOld(nowMs) || this.replyTimeMs === Number.NEGATIVE_INFINITY;
+  }
+
   /** Others say that it is somewhere else than where it does not answer: to be asked there at once. */
   moved(endpoint: Endpoint): void {
     this.endpoint = endpoint;

@@ -2,7 +2,7 @@ import type { Clock, Job, RandomSource, Scheduler } from '@atoll/base';
 import { compareDistance, type InfoHash } from '@atoll/identity';
 import type { Message } from '../wire/message.js';
 import type { MessageEncoder } from '../wire/message-encoder.js';
-import { isLoopback, MAX_PER_ADDRESS } from './address-filter.js';
+import { isLoopback } from './address-filter.js';
 import type { NodeCache } from './node-cache.js';
 import { NODE_EXPIRE_MS, type NodeRecord } from './node-record.js';
 import { addressBucket } from './rate-limiter.js';
@@ -20,6 +20,8 @@ export const SEARCH_NODES = 14;
 const CONCURRENCY = 4;
 /** Nodes that do not answer kept in a search, beyond those of {@link SEARCH_NODES}. */
 const MAX_BAD_NODES = 25;
+/** Nodes of one address in one search where addresses are few: a stranger with one address cannot surround a key. */
+const MAX_PER_ADDRESS = 2;
 /** What is due but has to wait for something is looked at again after this time at the earliest, in ms. */
 const RESTEP_MS = 1000;
 
