@@ -41,7 +41,7 @@ export const DEFAULT_STORAGE_LIMITS: StorageLimits = { maxKeys: 1_048_576, maxRe
 /** The values under a key by their ids; most keys have one value, which needs no map. */
 type ValuesOfKey = StoredValue | Map<bigint, StoredValue>;
 /** What a value of others takes from the quota beside its own bytes: empty values fill the memory too. */
-const VALUE_OVERHEAD_BYTES = 256;
+export const VALUE_OVERHEAD_BYTES = 256;
 
 /** Values under one key (protocol/dht.md 12.3). */
 const MAX_VALUES_PER_KEY = 65_536;
