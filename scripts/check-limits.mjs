@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 const faults = [];
 let rows = 0;
 for (const line of readFileSync('docs/limits.md', 'utf8').split('\n')) {
-  const row = /^\| `([A-Z][A-Z0-9_]+)`.*\| `([^`]+\.ts)` \|/.exec(line);
+  const row = /^\| `([A-Z][A-Z0-9_]+)`.*\| `([^`]+\.ts)`\s*\|/.exec(line);
   if (row === null) continue;
   rows++;
   const [, name, path] = row;
