@@ -1,7 +1,7 @@
 // The floors of docs/architecture.md: a package imports only from floors below its own.
 const floors = [
   ['base'],
-  ['udp', 'stun', 'msgpack', 'identity'],
+  ['udp', 'stun', 'msgpack', 'identity', 'database', 'http'],
   ['dht', 'turn', 'ice'],
   ['dht-proxy', 'name-server', 'link'],
   ['account', 'swarm', 'call'],

@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { errorMessage, type Logger, UsageError } from '@atoll/base';
-import { DhtNode, rehearse } from '@atoll/dht';
+import { DhtNode } from '@atoll/dht';
 import type { Identity } from '@atoll/identity';
+import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 import { DhtnodeCommands } from './commands.js';
 import { identityOf } from './identity.js';
@@ -28,7 +29,9 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
   }
   if (options.daemonize) return daemonize(args);
   const log = await openLog(options);
-  const stopped = stopSignals();
+  // As dhtnode: a closed terminal does not end it.
+  process.on('SIGHUP', () => {});
+  const stopped = stopSignal();
   const sink = new SwitchableLog(log.logger, options.verbose);
   try {
     const identity = await identityOf(options);
@@ -37,7 +40,7 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
     process.stdout.write(`${runningOn(node)}\n`);
     if (identity !== undefined) process.stdout.write(`Public key ID ${identity.certificate.id}\n`);
     if (options.service) {
-      setTimeout(() => void rehearse(), REHEARSE_AFTER_MS).unref();
+      setTimeout(() => void node.rehearse(), REHEARSE_AFTER_MS).unref();
       await stopped;
     } else await interact(node, identity, sink, stopped);
     process.stdout.write('\nStopping node...\n');
@@ -110,7 +113,7 @@ async function interact(
   process.stdout.write(" (type 'h' or 'help' for a list of possible commands)\n\n");
   const commands = new DhtnodeCommands({
     node,
-    hasIdentity: identity !== undefined,
+    publicKeyId: identity?.certificate.id,
     out: (text) => void process.stdout.write(text),
     error: (text) => void process.stderr.write(text),
     toggleLog: (key) => log.toggle(key),
@@ -123,6 +126,8 @@ async function interact(
   });
   lines.prompt();
   lines.on('line', (line) => {
+    // A terminal shows what is typed; where there is none dhtnode repeats each command before it answers.
+    if (!process.stdin.isTTY) process.stdout.write(`${line}\n`);
     if (commands.run(line)) lines.prompt();
     else lines.close();
   });
@@ -133,15 +138,6 @@ async function interact(
 
 async function closed(lines: Interface): Promise<void> {
   await once(lines, 'close');
-}
-
-/** Resolves at the first SIGINT or SIGTERM; SIGHUP is ignored, as by dhtnode. */
-async function stopSignals(): Promise<void> {
-  process.on('SIGHUP', () => {});
-  const controller = new AbortController();
-  const { signal } = controller;
-  await Promise.race([once(process, 'SIGINT', { signal }), once(process, 'SIGTERM', { signal })]);
-  controller.abort();
 }
 
 /** Starts the same node in the background, detached from this terminal. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Endpoint, Scheduler } from '@atoll/base';
 import { InfoHash } from '@atoll/identity';
 import { Value } from '../wire/value.js';
-import { Storage, type StorageLimits } from './storage.js';
+import { Storage, type StorageLimits, VALUE_OVERHEAD_BYTES } from './storage.js';
 import { ValueTypes } from './value-types.js';
 
 const KEY = InfoHash.of('key');
@@ -57,7 +57,7 @@ test('another content under the same id takes its place', () => {
   storage.store(KEY, value(1, 'after'), 0, FROM);
   assert.equal(storage.get(KEY, 1n)?.value.data.toString(), 'after');
   assert.equal(storage.countOf(KEY), 1);
-  assert.equal(storage.storedRemoteBytes, 'after'.length);
+  assert.equal(storage.storedRemoteBytes, 'after'.length + VALUE_OVERHEAD_BYTES);
 });
 
 test('values expire, each at its own time, and a refresh gives more', () => {
@@ -74,11 +74,11 @@ test('values expire, each at its own time, and a refresh gives more', () => {
 });
 
 test('beyond the limit of keys nothing new is taken; beyond that of bytes the largest owner gives', () => {
-  const { storage } = makeStorage({ maxKeys: 1, maxRemoteBytes: 10 });
+  const { storage } = makeStorage({ maxKeys: 1, maxRemoteBytes: 10 + VALUE_OVERHEAD_BYTES });
   storage.store(KEY, value(1, '12345678'), 0, FROM);
   assert.equal(storage.store(OTHER_KEY, value(1), 0, FROM), false);
   const other = new Endpoint('\x0a\0\0\x02', 4222);
   assert.equal(storage.store(KEY, value(2, '123'), 0, other), true);
   assert.deepEqual(ids(storage, KEY), [2n]);
-  assert.equal(storage.storedRemoteBytes, 3);
+  assert.equal(storage.storedRemoteBytes, 3 + VALUE_OVERHEAD_BYTES);
 });

@@ -32,7 +32,7 @@ interface Quota {
 export interface StorageLimits {
   /** Keys with values or listeners. */
   readonly maxKeys: number;
-  /** Bytes of values that others stored; -1 is unlimited. */
+  /** Bytes of values that others stored, {@link VALUE_OVERHEAD_BYTES} more for each; -1 is unlimited. */
   readonly maxRemoteBytes: number;
 }
 
@@ -40,6 +40,8 @@ export const DEFAULT_STORAGE_LIMITS: StorageLimits = { maxKeys: 1_048_576, maxRe
 
 /** The values under a key by their ids; most keys have one value, which needs no map. */
 type ValuesOfKey = StoredValue | Map<bigint, StoredValue>;
+/** What a value of others takes from the quota beside its own bytes: empty values fill the memory too. */
+export const VALUE_OVERHEAD_BYTES = 256;
 
 /** Values under one key (protocol/dht.md 12.3). */
 const MAX_VALUES_PER_KEY = 65_536;
@@ -77,7 +79,12 @@ export class Storage {
     return this.count;
   }
 
-  /** Bytes of values put by others. */
+  /** Bytes that others may store; -1 is unlimited. */
+  get maxRemoteBytes(): number {
+    return this.limits.maxRemoteBytes;
+  }
+
+  /** Bytes of values put by others, with what each takes beside its content. */
   get storedRemoteBytes(): number {
     return this.remoteBytes;
   }
@@ -176,7 +183,7 @@ export class Storage {
 
   private remember(stored: StoredValue): void {
     const { quota } = stored;
-    const bytes = stored.value.sizeBytes;
+    const bytes = chargedBytes(stored);
     quota.bytes += bytes;
     this.count++;
     if (!quota.isLocal) this.remoteBytes += bytes;
@@ -188,7 +195,7 @@ export class Storage {
 
   private forget(stored: StoredValue): void {
     const { quota } = stored;
-    const bytes = stored.value.sizeBytes;
+    const bytes = chargedBytes(stored);
     quota.bytes -= bytes;
     this.count--;
     if (!quota.isLocal) this.remoteBytes -= bytes;
@@ -236,4 +243,8 @@ export class Storage {
 function find(values: ValuesOfKey, id: bigint): StoredValue | undefined {
   if (values instanceof Map) return values.get(id);
   return values.value.id === id ? values : undefined;
+}
+
+function chargedBytes({ value, quota }: StoredValue): number {
+  return quota.isLocal ? value.sizeBytes : value.sizeBytes + VALUE_OVERHEAD_BYTES;
 }

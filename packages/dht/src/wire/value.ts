@@ -1,5 +1,7 @@
+import { formatIp } from '@atoll/base';
 import { InfoHash, type PrivateKey, PublicKey } from '@atoll/identity';
 import { keyCode, Reader, Writer } from '@atoll/msgpack';
+import { decodeIpServiceAnnouncement, TypeId } from './built-in-types.js';
 
 /** Largest packed value that is accepted at all, in bytes (protocol/dht.md 9). */
 export const MAX_PACKED_VALUE_BYTES = 65_536 + 32;
@@ -232,6 +234,11 @@ export class Value {
     else {
       if (this.isSigned) text += `signed (v${this.seq}) `;
       if (this.recipient !== undefined && !this.recipient.isZero) text += 'decrypted ';
+      if (this.type === TypeId.certificate) return `${text}Certificate]`;
+      if (this.type === TypeId.ipServiceAnnouncement) {
+        const peer = decodeIpServiceAnnouncement(this.data);
+        return peer === undefined ? `${text}]` : `${text}Peer: port ${peer.port} addr ${formatIp(peer.ip)}]`;
+      }
       text += 'data';
       if (this.userType !== '') text += `(${this.userType})`;
       if (this.userType === 'text/plain') text += `:"${this.data.toString()}"`;

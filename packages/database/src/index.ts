@@ -1,0 +1,1 @@
+export { type Database, type DatabaseOptions, openDatabase, type SqlValue, type Statement } from './database.js';
