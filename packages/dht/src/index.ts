@@ -17,7 +17,6 @@ export { DEFAULT_STORAGE_LIMITS, type StorageLimits } from './core/storage.js';
 export { BUILT_IN_TYPES, longIdKey, MAX_VALUE_BYTES, secureType, type ValueType } from './core/value-types.js';
 export { decodeDhtAnnouncement, decodeDiscovery } from './lan/announcement.js';
 export { DEFAULT_PORT, DhtNode, type DhtNodeOptions, parseBootstrap } from './node.js';
-export { rehearse } from './rehearsal.js';
 export { createTestNetwork, type TestNetwork } from './test-network.js';
 export * from './wire/built-in-types.js';
 export { decodeMessage, Message, type MessageKind, Want } from './wire/message.js';

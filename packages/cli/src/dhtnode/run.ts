@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { errorMessage, type Logger, UsageError } from '@atoll/base';
-import { DhtNode, rehearse } from '@atoll/dht';
+import { DhtNode } from '@atoll/dht';
 import type { Identity } from '@atoll/identity';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
@@ -40,7 +40,7 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
     process.stdout.write(`${runningOn(node)}\n`);
     if (identity !== undefined) process.stdout.write(`Public key ID ${identity.certificate.id}\n`);
     if (options.service) {
-      setTimeout(() => void rehearse(), REHEARSE_AFTER_MS).unref();
+      setTimeout(() => void node.rehearse(), REHEARSE_AFTER_MS).unref();
       await stopped;
     } else await interact(node, identity, sink, stopped);
     process.stdout.write('\nStopping node...\n');
