@@ -1,0 +1,14 @@
+export type {
+  PushCount,
+  PushEvents,
+  PushPayload,
+  PushPlatform,
+  PushPriority,
+  PushService,
+  PushStats,
+  PushSubscription,
+  PushTarget,
+  SubscribeRequest,
+  SubscribeResult,
+  SubscriptionName,
+} from './push/push-sender.js';
