@@ -1,3 +1,8 @@
+export {
+  type DirectPushComponents,
+  type DirectPushOverrides,
+  DirectPushService,
+} from './push/direct-push-service.js';
 export type {
   PushCount,
   PushEvents,
@@ -12,3 +17,10 @@ export type {
   SubscribeResult,
   SubscriptionName,
 } from './push/push-sender.js';
+export type {
+  ApnsSettings,
+  FcmSettings,
+  GatewaySettings,
+  PushSettings,
+  UnifiedPushSettings,
+} from './push/push-settings.js';
