@@ -68,7 +68,8 @@ export class EndpointGuard {
     const written = /^https?:\/\/([^/?#]*)/i.exec(text)?.[1];
     if (written === undefined) return 'the endpoint is no http or https URL';
     if (written.includes('@')) return 'the endpoint has a user name';
-    if (written.includes('%')) return 'the host of the endpoint is written in disguise';
+    const name = written.replace(/:\d*$/, '').toLowerCase();
+    if (name.includes('%')) return 'the host of the endpoint is written in disguise';
     const url = parseUrl(text);
     if (url === undefined) return 'the endpoint is no URL';
     const isTls = url.protocol === 'https:';
@@ -77,11 +78,14 @@ export class EndpointGuard {
     const host = url.hostname.replace(/\.$/, '');
     const bare = host.startsWith('[') ? host.slice(1, -1) : host;
     const ip = isIP(bare) === 0 ? undefined : parseIp(bare);
-    if (ip === undefined) return this.readName(url, host, port, isTls);
+    if (ip === undefined) {
+      return name.replace(/\.$/, '') === host ? this.readName(url, host, port, isTls) : 'the endpoint has no host name';
+    }
     // 0x7f.1, 2130706433, 0177.0.0.1, ::ffff:127.0.0.1: an address is written in its one usual form or not at all.
     const usual = formatIp(ip);
-    const isUsual = [usual, `[${usual}]`].includes(written.replace(/:\d*$/, '').toLowerCase());
-    if (!isUsual || bare !== usual) return 'the host of the endpoint is written in disguise';
+    if (bare !== usual || (name !== usual && name !== `[${usual}]`)) {
+      return 'the host of the endpoint is written in disguise';
+    }
     const isListed = this.options.allow.allowsAddress(ip, port);
     return (
       this.schemeRefusal(isTls, isListed, port, ip) ??
