@@ -38,6 +38,8 @@ const LOOK_MS = 60_000;
 const STOP_MS = 2000;
 /** Longest client id, session id and topic, bytes. */
 const MOST_MEMBER_BYTES = 512;
+/** A registration token of Firebase: an instance id, a colon, and a long rest. */
+const LOOKS_LIKE_FCM = /^[\w-]{8,64}:[\w-]{64,}$/;
 
 export interface DirectPushComponents {
   readonly clock: Clock;
@@ -187,7 +189,8 @@ export class DirectPushService implements PushService {
   notify(target: PushTarget, payload: PushPayload, priority: PushPriority): void {
     const way = this.wayOf(target);
     if (way === undefined || way.route.refusal(target) !== undefined) return;
-    const kind = way === this.unifiedPush ? 'unifiedPush' : target.platform === 'android' ? 'android' : 'ios';
+    const isAndroid = target.platform === 'android' || way === this.fcm;
+    const kind = way === this.unifiedPush ? 'unifiedPush' : isAndroid ? 'android' : 'ios';
     const attempted = this.attempted[kind];
     const at = priority === 'high' ? 0 : 1;
     attempted[at] = (attempted[at] ?? 0) + 1;
@@ -222,8 +225,11 @@ export class DirectPushService implements PushService {
       case 'ios':
         return this.apns ?? this.gateway;
       case 'none':
-        // Jami 13.7 may name no platform (trap 7). A URL is what it is; the rest is taken as iOS, as the reference does.
-        return /^https?:\/\//i.test(token) ? this.unifiedPush : (this.apns ?? this.gateway);
+        // Jami 13.7 names no platform (trap 7). Tokens that look like what they are go there; what is left is taken as
+        // iOS, as the reference does.
+        if (/^https?:\/\//i.test(token)) return this.unifiedPush;
+        if (this.fcm !== undefined && LOOKS_LIKE_FCM.test(token)) return this.fcm;
+        return this.apns ?? this.gateway;
     }
   }
 
