@@ -138,7 +138,7 @@ function isAlert({ payload, priority }: PushMessage): boolean {
  * Headers of a push: what the gateway makes of the reference's notification (protocol/dht-proxy.md 14.2), but that a
  * `.voip` topic gets the push type `voip`, without which Apple refuses it.
  */
-export function apnsHeaders(message: PushMessage, topic: string, unixMs: number): Record<string, string> {
+function apnsHeaders(message: PushMessage, topic: string, unixMs: number): Record<string, string> {
   const isVoip = topic.endsWith('.voip');
   return {
     'apns-topic': topic,
@@ -149,7 +149,7 @@ export function apnsHeaders(message: PushMessage, topic: string, unixMs: number)
 }
 
 /** Payload of a push: Apple's dictionary, and the data beside it, where the app finds what a gateway puts there. */
-export function apnsPayload(message: PushMessage): string | undefined {
+function apnsPayload(message: PushMessage): string | undefined {
   const text = payloadText(message.payload, MOST_DATA_BYTES);
   if (text === undefined) return undefined;
   const aps = isAlert(message) ? { alert: { title: 'hello' }, 'mutable-content': 1 } : { 'content-available': 1 };
@@ -157,7 +157,7 @@ export function apnsPayload(message: PushMessage): string | undefined {
 }
 
 /** What an answer means, by Apple's table of reasons. */
-export function apnsOutcome(answer: HttpAnswer): PushOutcome {
+function apnsOutcome(answer: HttpAnswer): PushOutcome {
   const { status } = answer;
   if (status === 200) return { kind: 'sent' };
   const code = reasonOf(answer.body);

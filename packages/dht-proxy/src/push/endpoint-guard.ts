@@ -4,7 +4,7 @@ import { type AddressClass, classifyAddress } from './address-class.js';
 import type { AllowList } from './allow-list.js';
 
 /** Longest endpoint, bytes (UnifiedPush server specification, Endpoint). */
-export const MOST_ENDPOINT_BYTES = 1000;
+const MOST_ENDPOINT_BYTES = 1000;
 /** Addresses of one name that are looked at; a name with more is refused. */
 const MOST_ADDRESSES = 16;
 /** Ports below this one are for other services, and get no push, except that of `https`. */

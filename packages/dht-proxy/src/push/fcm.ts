@@ -158,7 +158,7 @@ export class FcmRoute implements PushRoute {
 }
 
 /** What an answer of `messages:send` means, by the error codes of the FCM v1 reference. */
-export function fcmOutcome(answer: HttpAnswer, unixMs: number): PushOutcome {
+function fcmOutcome(answer: HttpAnswer, unixMs: number): PushOutcome {
   const { status, headers } = answer;
   if (status === 200) return { kind: 'sent' };
   const code = errorCodeOf(answer.body);
