@@ -3,6 +3,7 @@ export {
   type DirectPushOverrides,
   DirectPushService,
 } from './push/direct-push-service.js';
+export { type PushOptions, pushSettings } from './push/push-options.js';
 export type {
   PushCount,
   PushEvents,
