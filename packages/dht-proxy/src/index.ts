@@ -22,6 +22,6 @@ export type {
   ApnsSettings,
   FcmSettings,
   GatewaySettings,
-  PushSettings,
+  PushServiceSettings,
   UnifiedPushSettings,
 } from './push/push-settings.js';

@@ -10,7 +10,7 @@ import { createCertificate, InfoHash, PrivateKey } from '@atoll/identity';
 import { TestApns, TestDistributor, TestFcm, TestGateway } from '@atoll/testkit';
 import { DirectPushService } from './direct-push-service.js';
 import type { PushPlatform, PushSubscription, SubscribeRequest } from './push-sender.js';
-import type { PushSettings } from './push-settings.js';
+import type { PushServiceSettings } from './push-settings.js';
 import { decryptWebPush } from './web-push-encryption.js';
 
 const HOUR_MS = 3600_000;
@@ -34,7 +34,7 @@ class Bench implements AsyncDisposable {
     return bench;
   }
 
-  settings(more: Partial<PushSettings> = {}): PushSettings {
+  settings(more: Partial<PushServiceSettings> = {}): PushServiceSettings {
     return {
       databasePath: join(this.folder, 'push.db'),
       vapidKeyPath: join(this.folder, 'vapid.pem'),
@@ -47,7 +47,7 @@ class Bench implements AsyncDisposable {
   }
 
   async service(
-    more: Partial<PushSettings> = {},
+    more: Partial<PushServiceSettings> = {},
     clock: Clock = systemClock,
     overrides: ConstructorParameters<typeof DirectPushService>[2] = {},
   ): Promise<{ service: DirectPushService; kept: readonly PushSubscription[] }> {
@@ -303,7 +303,7 @@ test('Apple is spoken to directly with the key of the operator', async () => {
 
 test('settings that cannot work fail at the start with the file named', async () => {
   await using bench = await Bench.start();
-  const start = (more: Partial<PushSettings>) => () =>
+  const start = (more: Partial<PushServiceSettings>) => () =>
     new DirectPushService(
       { clock: systemClock, random: systemRandom, logger: silentLogger, ownPorts: () => [] },
       bench.settings(more),

@@ -21,7 +21,7 @@ import type {
   SubscribeResult,
   SubscriptionName,
 } from './push-sender.js';
-import type { PushSettings } from './push-settings.js';
+import type { PushServiceSettings } from './push-settings.js';
 import { SUBSCRIPTION_LIMITS, SubscriptionStore } from './subscription-store.js';
 import { UnifiedPushRoute } from './unified-push.js';
 import { VapidKey } from './vapid.js';
@@ -89,7 +89,7 @@ export class DirectPushService implements PushService {
   private isStopped = false;
 
   /** Reads keys and credentials. Throws what is wrong with the settings, before anything is served. */
-  constructor(components: DirectPushComponents, settings: PushSettings, overrides: DirectPushOverrides = {}) {
+  constructor(components: DirectPushComponents, settings: PushServiceSettings, overrides: DirectPushOverrides = {}) {
     const { clock, random, logger } = components;
     this.clock = clock;
     this.random = random;

@@ -1,12 +1,12 @@
 import { basename } from 'node:path';
 import { UsageError } from '@atoll/base';
-import type { ApnsSettings, PushSettings } from './push-settings.js';
+import type { ApnsSettings, PushServiceSettings } from './push-settings.js';
 
 /** What a person says about push on a command line or in a file: flat, each with its flag. All may be left out. */
 export interface PushOptions {
   /** `--unified-push true|false`: whether phones with UnifiedPush are served (yes when left out). */
   readonly unifiedPush?: boolean | undefined;
-  /** `--push-allow LIST`: distributors on the local network, see {@link PushSettings}. */
+  /** `--push-allow LIST`: distributors on the local network, see {@link PushServiceSettings}. */
   readonly pushAllow?: readonly string[] | undefined;
   /** `--push-http true|false`: distributors of the Internet may go without TLS (no when left out). */
   readonly pushHttp?: boolean | undefined;
@@ -35,8 +35,8 @@ export interface PushOptions {
 /** Settings from options, with the files that Atoll makes itself. Throws a usage error for what does not go together. */
 export function pushSettings(
   options: PushOptions,
-  files: Pick<PushSettings, 'databasePath' | 'vapidKeyPath'>,
-): PushSettings {
+  files: Pick<PushServiceSettings, 'databasePath' | 'vapidKeyPath'>,
+): PushServiceSettings {
   const {
     pushContact: contact = '',
     pushServer,

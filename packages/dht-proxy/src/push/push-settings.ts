@@ -5,7 +5,7 @@ import type { SubscriptionLimits } from './subscription-store.js';
  * What an operator says about push. Without any of it phones with UnifiedPush are served whose distributor is on the
  * Internet; no push service of a vendor is ever spoken to before its credentials are given.
  */
-export interface PushSettings {
+export interface PushServiceSettings {
   /** File of the subscriptions; made with mode 0600. */
   readonly databasePath: string;
   /** File of the key towards Web Push services (PKCS #8, PEM); made with mode 0600 at the first start. */
