@@ -25,3 +25,4 @@ export type {
   PushServiceSettings,
   UnifiedPushSettings,
 } from './push/push-settings.js';
+export { decryptWebPush } from './push/web-push-encryption.js';

@@ -35,6 +35,7 @@ export class Jamid {
   readonly account: string;
   private readonly host: Host;
   private readonly folder: string;
+  private readonly options: JamidOptions;
   private readonly busDaemon: ManagedProcess;
   private readonly remove: () => void;
   private running: RunningDaemon;
@@ -43,6 +44,7 @@ export class Jamid {
   private constructor(
     host: Host,
     folder: string,
+    options: JamidOptions,
     account: string,
     running: RunningDaemon,
     busDaemon: ManagedProcess,
@@ -50,6 +52,7 @@ export class Jamid {
   ) {
     this.host = host;
     this.folder = folder;
+    this.options = options;
     this.account = account;
     this.running = running;
     this.busDaemon = busDaemon;
@@ -71,22 +74,8 @@ export class Jamid {
     ]);
     await busDaemon.waitForOutput(/unix:path=/, 10_000);
     const running = await runDaemon(host, folder);
-    const { bus } = running;
-    const template = asMap(await bus.call(SERVICE, CONFIGURATION, 'getAccountTemplate', 's', ['RING']));
-    const details: Record<string, string> = {
-      ...template,
-      'Account.hostname': options.bootstrap,
-      'Account.alias': options.displayName,
-      'Account.displayName': options.displayName,
-      'Account.upnpEnabled': 'false',
-      'TURN.enable': 'false',
-      'Account.peerDiscovery': 'false',
-      'Account.accountDiscovery': 'false',
-      'Account.accountPublish': 'false',
-      ...options.settings,
-    };
-    const account = String(await bus.call(SERVICE, CONFIGURATION, 'addAccount', 'a{ss}', [Object.entries(details)]));
-    const jamid = new Jamid(host, folder, account, running, busDaemon, remove);
+    const account = await createAccount(running.bus, options);
+    const jamid = new Jamid(host, folder, options, account, running, busDaemon, remove);
     try {
       await jamid.waitForState('REGISTERED');
     } catch (error) {
@@ -127,17 +116,25 @@ export class Jamid {
   }
 
   /** Waits for a registration state, past ones included. */
-  async waitForState(state: string, limitMs = 60_000): Promise<void> {
-    await this.bus.waitFor(
-      'registrationStateChanged',
-      (args) => args[0] === this.account && args[1] === state,
-      limitMs,
-    );
+  async waitForState(state: string, limitMs = 60_000, account = this.account): Promise<void> {
+    await this.bus.waitFor('registrationStateChanged', (args) => args[0] === account && args[1] === state, limitMs);
+  }
+
+  /** Makes one more account of the same settings, registered; its local id. */
+  async addAccount(displayName: string): Promise<string> {
+    const account = await createAccount(this.bus, { ...this.options, displayName });
+    await this.waitForState('REGISTERED', 60_000, account);
+    return account;
+  }
+
+  /** Jami id of an account of this daemon. */
+  async uriOf(account: string): Promise<string> {
+    return asMap(await this.call('getAccountDetails', 's', [account]))['Account.username'] ?? '';
   }
 
   /** The account's Jami id, 40 hex digits. */
   async uri(): Promise<string> {
-    this.known ??= asMap(await this.call('getAccountDetails', 's', [this.account]))['Account.username'] ?? '';
+    this.known ??= await this.uriOf(this.account);
     return this.known;
   }
 
@@ -187,6 +184,23 @@ export class Jamid {
     await this.busDaemon.kill();
     this.remove();
   }
+}
+
+async function createAccount(bus: SessionBus, options: JamidOptions): Promise<string> {
+  const template = asMap(await bus.call(SERVICE, CONFIGURATION, 'getAccountTemplate', 's', ['RING']));
+  const details: Record<string, string> = {
+    ...template,
+    'Account.hostname': options.bootstrap,
+    'Account.alias': options.displayName,
+    'Account.displayName': options.displayName,
+    'Account.upnpEnabled': 'false',
+    'TURN.enable': 'false',
+    'Account.peerDiscovery': 'false',
+    'Account.accountDiscovery': 'false',
+    'Account.accountPublish': 'false',
+    ...options.settings,
+  };
+  return String(await bus.call(SERVICE, CONFIGURATION, 'addAccount', 'a{ss}', [Object.entries(details)]));
 }
 
 interface RunningDaemon {

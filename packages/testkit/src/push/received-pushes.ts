@@ -13,10 +13,13 @@ export interface ReceivedPush {
 /** What a test push service got so far, to be waited for by event. */
 export class ReceivedPushes {
   readonly all: ReceivedPush[] = [];
+  /** Told of each one as it comes. */
+  onPush: ((push: ReceivedPush) => void) | undefined;
   private readonly watchers = new Set<() => void>();
 
   add(push: ReceivedPush): void {
     this.all.push(push);
+    this.onPush?.(push);
     for (const look of [...this.watchers]) look();
   }
 
