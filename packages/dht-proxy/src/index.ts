@@ -4,6 +4,10 @@ export {
   DirectPushService,
 } from './push/direct-push-service.js';
 export { type PushOptions, pushSettings } from './push/push-options.js';
+export type { ClientTls } from './client/http-exchange.js';
+export { ProxyClient, type ProxyClientOptions, type PushSettings } from './client/proxy-client.js';
+export { parseProxies } from './client/proxy-url.js';
+export { SwitchableBackend } from './client/switchable-backend.js';
 export type {
   PushCount,
   PushEvents,
@@ -26,3 +30,8 @@ export type {
   UnifiedPushSettings,
 } from './push/push-settings.js';
 export { decryptWebPush } from './push/web-push-encryption.js';
+export { DhtProxy, type DhtProxyComponents, type DhtProxyOptions } from './server/dht-proxy.js';
+export { DEFAULT_PROXY_LIMITS, type ProxyLimits } from './server/limits.js';
+export { ProxyServer, type ProxyServerOptions, type ServerTls } from './server/proxy-server.js';
+export type { NodeInfo, ProxyStats } from './wire/node-info.js';
+export { decodeValueJson, encodeValueJson } from './wire/value-json.js';

@@ -12,7 +12,9 @@ export { DEFAULT_LISTENER_LIMITS, type ListenerLimits } from './core/listeners.j
 export { DEFAULT_RATE_LIMITS, type RateLimits } from './core/rate-limiter.js';
 export { DEFAULT_STORAGE_LIMITS, type StorageLimits } from './core/storage.js';
 export { BUILT_IN_TYPES, longIdKey, MAX_VALUE_BYTES, secureType, type ValueType } from './core/value-types.js';
+export { EventQueue } from './event-queue.js';
 export { DEFAULT_PORT, DhtNode, type DhtNodeOptions, parseBootstrap } from './node.js';
+export { SecureLayer, type ValueTransport, withSomeId } from './secure.js';
 export { createTestNetwork, type TestNetwork } from './test-network.js';
 export * from './wire/built-in-types.js';
 export { decodeMessage, Message, type MessageKind, Want } from './wire/message.js';

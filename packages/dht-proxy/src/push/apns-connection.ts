@@ -1,6 +1,6 @@
 import { type ClientHttp2Session, connect, constants, type OutgoingHttpHeaders } from 'node:http2';
 import { errorCode } from '@atoll/base';
-import type { HttpAnswer } from './http-exchange.js';
+import type { HttpAnswer } from './http-post.js';
 
 /** For one push, ms. */
 const TOTAL_MS = 15_000;

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { AtollError, type Clock, errorMessage } from '@atoll/base';
 import { ApnsConnection } from './apns-connection.js';
-import type { HttpAnswer } from './http-exchange.js';
+import type { HttpAnswer } from './http-post.js';
 import { signJsonWebToken } from './json-web-token.js';
 import { payloadText, sortedJson } from './push-payload.js';
 import {

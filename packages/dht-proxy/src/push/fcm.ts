@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { AtollError, type Clock, errorMessage } from '@atoll/base';
-import type { HttpAnswer } from './http-exchange.js';
+import type { HttpAnswer } from './http-post.js';
 import { signJsonWebToken } from './json-web-token.js';
 import { OperatorService } from './operator-service.js';
 import { payloadStrings } from './push-payload.js';

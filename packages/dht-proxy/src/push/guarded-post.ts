@@ -2,7 +2,7 @@ import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls, rootCertificates } from 'node:tls';
 import { errorCode, formatIp } from '@atoll/base';
 import type { Endpoint, EndpointGuard } from './endpoint-guard.js';
-import { exchange, type HttpAnswer } from './http-exchange.js';
+import { exchange, type HttpAnswer } from './http-post.js';
 
 /** To resolve a name, ms. */
 const RESOLVE_MS = 5000;

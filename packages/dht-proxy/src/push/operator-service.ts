@@ -1,7 +1,7 @@
 import { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
 import { errorCode } from '@atoll/base';
-import { exchange, type HttpAnswer } from './http-exchange.js';
+import { exchange, type HttpAnswer } from './http-post.js';
 
 /** For one request, ms. */
 const TOTAL_MS = 15_000;

@@ -38,6 +38,8 @@ export interface StorageLimits {
 
 export const DEFAULT_STORAGE_LIMITS: StorageLimits = { maxKeys: 1_048_576, maxRemoteBytes: 64 * 1024 * 1024 };
 
+/** Name of the quota of this node's own values. */
+const LOCAL = '';
 /** Values under one key (protocol/dht.md 12.3). */
 const MAX_VALUES_PER_KEY = 65_536;
 
@@ -59,10 +61,23 @@ export class Storage {
   private readonly quotas = new Map<string, Quota>();
   private remoteBytes = 0;
   private count = 0;
+  private localCount = 0;
 
   constructor(parts: StorageParts, limits: StorageLimits = DEFAULT_STORAGE_LIMITS) {
     this.parts = parts;
     this.limits = limits;
+  }
+
+  /** Numbers of values and their bytes, in all and of those that this node put itself. */
+  get totals(): Readonly<{ values: number; bytes: number; localValues: number; localBytes: number }> {
+    const own = this.quotas.get(LOCAL);
+    const localBytes = own?.bytes ?? 0;
+    return {
+      values: this.count,
+      bytes: this.remoteBytes + localBytes,
+      localValues: this.localCount,
+      localBytes,
+    };
   }
 
   get keyCount(): number {
@@ -165,7 +180,8 @@ export class Storage {
     const bytes = stored.value.sizeBytes;
     quota.bytes += bytes;
     this.count++;
-    if (!quota.isLocal) this.remoteBytes += bytes;
+    if (quota.isLocal) this.localCount++;
+    else this.remoteBytes += bytes;
     if (stored.expiresMs !== Number.POSITIVE_INFINITY) {
       stored.job = quota.expiries.at(stored.expiresMs, () => this.drop(stored));
     }
@@ -177,7 +193,8 @@ export class Storage {
     const bytes = stored.value.sizeBytes;
     quota.bytes -= bytes;
     this.count--;
-    if (!quota.isLocal) this.remoteBytes -= bytes;
+    if (quota.isLocal) this.localCount--;
+    else this.remoteBytes -= bytes;
     quota.expiries.cancel(stored.job);
     stored.job = undefined;
     if (quota.expiries.size === 0 && !quota.isLocal) {
@@ -187,7 +204,7 @@ export class Storage {
   }
 
   private quotaOf(from: Endpoint | undefined): Quota {
-    const address = from === undefined ? '' : addressBucket(from);
+    const address = from === undefined ? LOCAL : addressBucket(from);
     let quota = this.quotas.get(address);
     if (quota === undefined) {
       const expiries = new Scheduler();

@@ -1,0 +1,55 @@
+import { type DhtNode, Query, type Value } from '@atoll/dht';
+import type { InfoHash } from '@atoll/identity';
+import { isTrue } from '../core/key-watches.js';
+import { encodeValueJson } from '../wire/value-json.js';
+import { answerRefusal, beginLines } from './answer.js';
+import { isRefusal } from './dht-proxy.js';
+import type { RequestContext } from './request-context.js';
+
+/** `GET /key/H`: every value under the key, a line each, as they are found (protocol/dht-proxy.md 7). */
+export function handleGet(context: RequestContext, key: InfoHash): void {
+  const { proxy, response, address } = context;
+  const node = proxy.usableNode();
+  const refusal = isRefusal(node) ? node : proxy.keeper.refuseOperation(address);
+  if (refusal !== undefined || isRefusal(node)) {
+    if (refusal !== undefined) answerRefusal(response, refusal);
+    return;
+  }
+  answerWithValues(context, node, key);
+}
+
+/** The values under a key as the whole answer; also for a subscription that is there already. */
+export function answerWithValues({ proxy, response, address }: RequestContext, node: DhtNode, key: InfoHash): void {
+  const { operations } = proxy.keeper;
+  operations.enter(address);
+  let isOver = false;
+  let cancel = (): void => {};
+  const leave = (): void => {
+    if (isOver) return;
+    isOver = true;
+    operations.leave(address);
+    cancel();
+  };
+  response.once('close', leave);
+  beginLines(response);
+  cancel = node.core.get(key, Query.all, {
+    onValues: (values) => {
+      const lines = linesOf(values);
+      if (lines !== '' && !isOver) response.write(lines);
+      return !isOver;
+    },
+    // A failed search looks the same as an empty one: that is the protocol.
+    onDone: () => {
+      if (!isOver) response.end();
+      leave();
+    },
+  });
+  if (isOver) cancel();
+  else response.flushHeaders();
+}
+
+function linesOf(values: readonly Value[]): string {
+  let lines = '';
+  for (const value of values) if (isTrue(value)) lines += `${encodeValueJson(value)}\n`;
+  return lines;
+}
