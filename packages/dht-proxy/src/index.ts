@@ -1,13 +1,13 @@
+export type { ClientTls } from './client/http-exchange.js';
+export { ProxyClient, type ProxyClientOptions, type PushSettings } from './client/proxy-client.js';
+export { parseProxies } from './client/proxy-url.js';
+export { SwitchableBackend } from './client/switchable-backend.js';
 export {
   type DirectPushComponents,
   type DirectPushOverrides,
   DirectPushService,
 } from './push/direct-push-service.js';
 export { type PushOptions, pushSettings } from './push/push-options.js';
-export type { ClientTls } from './client/http-exchange.js';
-export { ProxyClient, type ProxyClientOptions, type PushSettings } from './client/proxy-client.js';
-export { parseProxies } from './client/proxy-url.js';
-export { SwitchableBackend } from './client/switchable-backend.js';
 export type {
   PushCount,
   PushEvents,

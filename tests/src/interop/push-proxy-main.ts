@@ -19,10 +19,7 @@ const push = new DirectPushService(
   pushSettings(options, { databasePath: join(folder, 'push.db'), vapidKeyPath: join(folder, 'vapid.pem') }),
   overrides,
 );
-const proxy = new DhtProxy(
-  { node: () => node, push },
-  { statePath: join(folder, 'proxy.db'), servesAlone: true },
-);
+const proxy = new DhtProxy({ node: () => node, push }, { statePath: join(folder, 'proxy.db'), servesAlone: true });
 await proxy.start();
 await ProxyServer.open(proxy, { port: PORT });
 process.stdout.write(`ready ${push.stats.tokens} ${push.vapidPublicKey}\n`);

@@ -87,7 +87,10 @@ test('a Jami phone asleep is woken by a contact request: UnifiedPush, plain and 
       },
       { service: 'apns', path: `/3/device/${'ab'.repeat(32)}`, token: 'ab'.repeat(32), topic: '' },
     ] as const;
-    await using people = await Jamid.start(otherHost, { displayName: 'people', bootstrap: `${proxyHost.address}:4222` });
+    await using people = await Jamid.start(otherHost, {
+      displayName: 'people',
+      bootstrap: `${proxyHost.address}:4222`,
+    });
     for (const [number, { service, path, token, topic }] of ways.entries()) {
       await phone.fallAsleep();
       await phone.wakeUp({ proxyPushToken: token, proxyPushiOSTopic: topic });
@@ -106,7 +109,14 @@ test('a Jami phone asleep is woken by a contact request: UnifiedPush, plain and 
       await people.call('sendTrustRequest', 'ssay', [stranger, uri, []]);
       const push = await services.waitForPush(service, new RegExp(path), mark);
       assert.ok(push.status >= 200 && push.status < 300, String(push.status));
-      assert.equal(dataOf(service, push.text, topic === '' ? undefined : () => decryptWebPush(push.text, keys.getPrivateKey(), auth)).to, phone.account);
+      assert.equal(
+        dataOf(
+          service,
+          push.text,
+          topic === '' ? undefined : () => decryptWebPush(push.text, keys.getPrivateKey(), auth),
+        ).to,
+        phone.account,
+      );
       await phone.wakeUp();
       await phone.bus.waitFor('incomingTrustRequest', (args) => args.includes(strangerUri), 90_000);
     }
@@ -132,7 +142,11 @@ test('subscriptions end by themselves, and when the push service does not know t
         topic: '',
       });
     const put = (data: string) =>
-      ask(phoneHost, proxyHost, 'POST', `/key/${KEY}`, { id: '0', type: 0, data: Buffer.from(data).toString('base64') });
+      ask(phoneHost, proxyHost, 'POST', `/key/${KEY}`, {
+        id: '0',
+        type: 0,
+        data: Buffer.from(data).toString('base64'),
+      });
     let proxy = await PushProxy.start(proxyHost, settings);
     await eventually(() => subscribe('stays').status === 200, 'the proxy does not serve');
     assert.equal(subscribe('gone').status, 200);
@@ -169,30 +183,76 @@ test('subscriptions end by themselves, and when the push service does not know t
 
 test('endpoints of strangers reach nothing but push services', () =>
   withLab(async ({ services, settings, proxyHost, servicesHost, phoneHost, otherHost }) => {
-    const trap = "require('net').createServer(s=>{console.log('reached');s.destroy()}).listen(+process.argv[1],'0.0.0.0',()=>console.log('open'))";
-    const traps = [proxyHost, otherHost, servicesHost].map((host) => host.spawn(process.execPath, ['-e', trap, '9443']));
+    const trap =
+      "require('net').createServer(s=>{console.log('reached');s.destroy()}).listen(+process.argv[1],'0.0.0.0',()=>console.log('open'))";
+    const traps = [proxyHost, otherHost, servicesHost].map((host) =>
+      host.spawn(process.execPath, ['-e', trap, '9443']),
+    );
     try {
       for (const each of traps) await each.waitForOutput(/open/);
       await using proxy = await PushProxy.start(proxyHost, settings);
       const inside = proxyHost.address;
       const hosts = [
-        '127.0.0.1', '127.1', '127.8.8.8', '0x7f.1', '0x7f000001', '2130706433', '017700000001', '0177.0.0.1', '127.0.0.1.',
-        'localhost', 'LOCALHOST.', 'a.localhost', '0', '0.0.0.0', '[::]', '[::1]', '[::ffff:127.0.0.1]', '[::ffff:7f00:1]',
-        '[::127.0.0.1]', '[64:ff9b::7f00:1]', '[2002:7f00:1::]', '169.254.169.254', '0xa9fea9fe', '[fd00:ec2::254]',
-        '[fe80::1]', '224.0.0.1', '255.255.255.255', inside, `[::ffff:${inside}]`, `[64:ff9b::${inside}]`,
-        otherHost.address, servicesHost.address, `user@${inside}`, '１２７.０.０.１', '%31%32%37.0.0.1', 'ntfy', '100.100.100.200',
+        '127.0.0.1',
+        '127.1',
+        '127.8.8.8',
+        '0x7f.1',
+        '0x7f000001',
+        '2130706433',
+        '017700000001',
+        '0177.0.0.1',
+        '127.0.0.1.',
+        'localhost',
+        'LOCALHOST.',
+        'a.localhost',
+        '0',
+        '0.0.0.0',
+        '[::]',
+        '[::1]',
+        '[::ffff:127.0.0.1]',
+        '[::ffff:7f00:1]',
+        '[::127.0.0.1]',
+        '[64:ff9b::7f00:1]',
+        '[2002:7f00:1::]',
+        '169.254.169.254',
+        '0xa9fea9fe',
+        '[fd00:ec2::254]',
+        '[fe80::1]',
+        '224.0.0.1',
+        '255.255.255.255',
+        inside,
+        `[::ffff:${inside}]`,
+        `[64:ff9b::${inside}]`,
+        otherHost.address,
+        servicesHost.address,
+        `user@${inside}`,
+        '１２７.０.０.１',
+        '%31%32%37.0.0.1',
+        'ntfy',
+        '100.100.100.200',
       ];
       const endpoints = [
         ...hosts.flatMap((host) => [`http://${host}:9443/up`, `https://${host}:9443/up`]),
-        `http://${inside}:8080/key/${KEY}`, 'gopher://127.0.0.1:9443/', 'file:///etc/passwd', '//127.0.0.1:9443/',
-        `http://${inside}\\@127.0.0.1:9443/`, `http:127.0.0.1:9443/`, `http://127.0.0.1:9443#@${servicesHost.address}/`,
+        `http://${inside}:8080/key/${KEY}`,
+        'gopher://127.0.0.1:9443/',
+        'file:///etc/passwd',
+        '//127.0.0.1:9443/',
+        `http://${inside}\\@127.0.0.1:9443/`,
+        `http:127.0.0.1:9443/`,
+        `http://127.0.0.1:9443#@${servicesHost.address}/`,
       ];
       assert.ok(endpoints.length > 70);
       const redirect = `${services.facts.distributor}/up/redirect`;
       await services.answer({ path: '/up/redirect', status: 307, headers: { Location: `http://${inside}:9443/` } });
       const good = `${services.facts.distributor}/up/good`;
       const subscribe = (key: string) =>
-        ask(phoneHost, proxyHost, 'SUBSCRIBE', `/key/${KEY}`, { key, client_id: 'c', session_id: 's', platform: 'unifiedpush', topic: '' }).status;
+        ask(phoneHost, proxyHost, 'SUBSCRIBE', `/key/${KEY}`, {
+          key,
+          client_id: 'c',
+          session_id: 's',
+          platform: 'unifiedpush',
+          topic: '',
+        }).status;
       await eventually(() => subscribe(good) === 200, 'the proxy does not serve');
       assert.equal(subscribe(redirect), 200);
       for (const endpoint of endpoints) assert.equal(subscribe(endpoint), 403, endpoint);
