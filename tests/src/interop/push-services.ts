@@ -29,7 +29,7 @@ export interface ServiceFacts {
   readonly apnsTeam: string;
 }
 
-interface PushSeen {
+export interface PushSeen {
   readonly event: 'push';
   readonly service: string;
   readonly path: string;
@@ -70,17 +70,20 @@ export class PushServices {
     return this.process.output.length;
   }
 
-  /** The first push of a service whose body has some text, after a mark. */
-  async waitForPush(service: string, path: RegExp, after = 0): Promise<PushSeen & { readonly text: Buffer }> {
-    const pattern = new RegExp(`^.*"event":"push","service":"${service}","path":"[^"]*${path.source}[^"]*".*$`, 'm');
-    const [line] = await this.process.waitForOutput(pattern, 90_000, after);
-    const push = JSON.parse(line) as PushSeen;
-    return { ...push, text: Buffer.from(push.body, 'base64') };
+  /** The first push that is as wanted, after a mark. */
+  async waitForPush(isWanted: (push: PushSeen) => boolean, after = 0): Promise<PushSeen> {
+    for (;;) {
+      const { mark } = this;
+      const found = this.pushes(after).find(isWanted);
+      if (found !== undefined) return found;
+      await this.process.waitForOutput(/"event":"push".*\n/, 90_000, mark);
+    }
   }
 
   /** All pushes after a mark. */
   pushes(after = 0): PushSeen[] {
-    const lines = this.process.output.slice(after).split('\n');
+    // The last piece may still be growing.
+    const lines = this.process.output.slice(after).split('\n').slice(0, -1);
     return lines.filter((line) => line.includes('"event":"push"')).map((line) => JSON.parse(line) as PushSeen);
   }
 

@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decryptWebPush } from '@atoll/dht-proxy';
+import { Certificate, InfoHash } from '@atoll/identity';
 import { eventually, type Host, Jamid, Lan } from '@atoll/testkit';
 import { PushProxy, type PushProxySettings } from './push-proxy.js';
-import { PushServices } from './push-services.js';
+import { type PushSeen, PushServices } from './push-services.js';
 
 const CLIENT = fileURLToPath(new URL('push-client-main.js', import.meta.url));
 const HOUR_MS = 3600_000;
@@ -68,6 +69,7 @@ test('a Jami phone asleep is woken by a contact request: UnifiedPush, plain and 
     };
     await using phone = await Jamid.start(phoneHost, { displayName: 'phone', bootstrap: '', settings: viaProxy });
     const uri = await phone.uri();
+    const inbox = await inboxOf(phone);
     const keys = createECDH('prime256v1');
     keys.generateKeys();
     const auth = randomBytes(16);
@@ -107,16 +109,13 @@ test('a Jami phone asleep is woken by a contact request: UnifiedPush, plain and 
       const strangerUri = await people.uriOf(stranger);
       await people.call('addContact', 'ss', [stranger, uri]);
       await people.call('sendTrustRequest', 'ssay', [stranger, uri, []]);
-      const push = await services.waitForPush(service, new RegExp(path), mark);
-      assert.ok(push.status >= 200 && push.status < 300, String(push.status));
-      assert.equal(
-        dataOf(
-          service,
-          push.text,
-          topic === '' ? undefined : () => decryptWebPush(push.text, keys.getPrivateKey(), auth),
-        ).to,
-        phone.account,
+      const open = topic === '' ? undefined : (body: Buffer) => decryptWebPush(body, keys.getPrivateKey(), auth);
+      const push = await services.waitForPush(
+        (each) => each.service === service && each.path === path && dataOf(each, open).key === inbox,
+        mark,
       );
+      assert.ok(push.status >= 200 && push.status < 300, String(push.status));
+      assert.equal(dataOf(push, open).to, phone.account);
       await phone.wakeUp();
       await phone.bus.waitFor('incomingTrustRequest', (args) => args.includes(strangerUri), 90_000);
     }
@@ -124,10 +123,19 @@ test('a Jami phone asleep is woken by a contact request: UnifiedPush, plain and 
   }));
 
 /** The data object of a push, however the service packs it. */
-function dataOf(service: string, body: Buffer, open?: () => Buffer | string): Readonly<Record<string, unknown>> {
-  const found = JSON.parse(String(open?.() ?? body)) as Record<string, unknown>;
-  if (service !== 'fcm') return found;
-  return (found.message as { data: Record<string, unknown> }).data;
+function dataOf(push: PushSeen, open?: (body: Buffer) => Buffer | string): Readonly<Record<string, unknown>> {
+  const body = Buffer.from(push.body, 'base64');
+  const found = JSON.parse(String(open?.(body) ?? body)) as Record<string, unknown>;
+  return push.service === 'fcm' ? (found.message as { data: Record<string, unknown> }).data : found;
+}
+
+const at = (path: string) => (push: PushSeen) => push.path === path;
+
+/** Key that contact requests for a device are put at. */
+async function inboxOf(phone: Jamid): Promise<string> {
+  const certificate = Certificate.decode(Buffer.from(await phone.deviceCertificate()));
+  assert.ok(certificate);
+  return InfoHash.of(`inbox:${certificate.publicKey.id}`).toString();
 }
 
 test('subscriptions end by themselves, and when the push service does not know the phone any more', () =>
@@ -153,12 +161,12 @@ test('subscriptions end by themselves, and when the push service does not know t
     await services.answer({ path: '/up/gone', status: 410 });
     assert.equal((await proxy.counts()).tokens, 2);
     assert.equal(put('first').status, 200);
-    await services.waitForPush('distributor', /\/up\/stays/);
-    await services.waitForPush('distributor', /\/up\/gone/);
+    await services.waitForPush(at('/up/stays'));
+    await services.waitForPush(at('/up/gone'));
     await eventually(async () => (await proxy.counts()).tokens === 1, 'a dead token was kept');
     const unknown = services.mark;
     assert.equal(put('second').status, 200);
-    await services.waitForPush('distributor', /\/up\/stays/, unknown);
+    await services.waitForPush(at('/up/stays'), unknown);
     assert.ok(services.pushes(unknown).every(({ path }) => path === '/up/stays'));
     await proxy.process.stop();
 
@@ -176,7 +184,7 @@ test('subscriptions end by themselves, and when the push service does not know t
     assert.equal(proxy.tokensAtStart, 0);
     assert.equal(subscribe('new').status, 200);
     assert.equal(put('third').status, 200);
-    await services.waitForPush('distributor', /\/up\/new/, ended);
+    await services.waitForPush(at('/up/new'), ended);
     assert.ok(services.pushes(ended).every(({ path }) => path === '/up/new'));
     await proxy[Symbol.asyncDispose]();
   }));
@@ -264,8 +272,8 @@ test('endpoints of strangers reach nothing but push services', () =>
       }
       const mark = services.mark;
       assert.equal(ask(phoneHost, proxyHost, 'POST', `/key/${KEY}`, { id: '9', type: 0, data: 'eA==' }).status, 200);
-      await services.waitForPush('distributor', /\/up\/redirect/, mark);
-      await services.waitForPush('distributor', /\/up\/good/, mark);
+      await services.waitForPush(at('/up/redirect'), mark);
+      await services.waitForPush(at('/up/good'), mark);
       await eventually(
         async () => (await proxy.counts()).words.has('refused: status 307'),
         'the redirect was not taken for a refusal',

@@ -127,6 +127,11 @@ export class Jamid {
     return account;
   }
 
+  /** Certificate chain of the account's device, PEM. */
+  async deviceCertificate(): Promise<string> {
+    return readFile(join(this.folder, 'data', 'jami', this.account, 'ring_device.crt'), 'utf8');
+  }
+
   /** Jami id of an account of this daemon. */
   async uriOf(account: string): Promise<string> {
     return asMap(await this.call('getAccountDetails', 's', [account]))['Account.username'] ?? '';
