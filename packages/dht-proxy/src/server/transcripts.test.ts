@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
-import { createTestNetwork, type DhtNode, type TestNetwork } from '@atoll/dht';
+import { createTestNetwork, type TestNetwork } from '@atoll/dht';
 import type { HttpServer } from '@atoll/http';
 import { InfoHash } from '@atoll/identity';
 import type { PushPayload, PushService, PushSubscription, SubscribeRequest } from '../push/push-sender.js';
