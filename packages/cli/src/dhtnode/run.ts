@@ -4,6 +4,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { errorMessage, type Logger, UsageError } from '@atoll/base';
 import { DhtNode } from '@atoll/dht';
 import type { Identity } from '@atoll/identity';
+import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 import { DhtnodeCommands } from './commands.js';
 import { identityOf } from './identity.js';
@@ -26,7 +27,9 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
   }
   if (options.daemonize) return daemonize(args);
   const log = await openLog(options);
-  const stopped = stopSignals();
+  // As dhtnode: a closed terminal does not end it.
+  process.on('SIGHUP', () => {});
+  const stopped = stopSignal();
   const sink = new SwitchableLog(log.logger, options.verbose);
   try {
     const identity = await identityOf(options);
@@ -129,15 +132,6 @@ async function interact(
 
 async function closed(lines: Interface): Promise<void> {
   await once(lines, 'close');
-}
-
-/** Resolves at the first SIGINT or SIGTERM; SIGHUP is ignored, as by dhtnode. */
-async function stopSignals(): Promise<void> {
-  process.on('SIGHUP', () => {});
-  const controller = new AbortController();
-  const { signal } = controller;
-  await Promise.race([once(process, 'SIGINT', { signal }), once(process, 'SIGTERM', { signal })]);
-  controller.abort();
 }
 
 /** Starts the same node in the background, detached from this terminal. */
