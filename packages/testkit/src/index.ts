@@ -6,3 +6,8 @@ export { Host, Lan, type LanOptions, labNamespaces } from './lab/lan.js';
 export { ManagedProcess } from './lab/managed-process.js';
 export { PythonDht } from './lab/python-dht.js';
 export { type BusSignal, SessionBus } from './lab/session-bus.js';
+export { type ReceivedPush, ReceivedPushes } from './push/received-pushes.js';
+export { TestApns } from './push/test-apns.js';
+export { TestDistributor } from './push/test-distributor.js';
+export { TestFcm } from './push/test-fcm.js';
+export { TestGateway } from './push/test-gateway.js';
