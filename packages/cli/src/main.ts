@@ -1,7 +1,7 @@
 import { errorCode, errorMessage, UsageError } from '@atoll/base';
 import { Command, CommanderError } from 'commander';
 import { dhtnodeCommand } from './commands/dhtnode.js';
-import { upCommand } from './commands/up.js';
+import { proxyCommand, upCommand } from './commands/up.js';
 import { VERSION } from './version.js';
 
 const EXIT_FAILED = 1;
@@ -24,7 +24,7 @@ const program = new Command('atoll')
   .enablePositionalOptions()
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
-for (const command of [upCommand(), dhtnodeCommand()]) {
+for (const command of [upCommand(), proxyCommand(), dhtnodeCommand()]) {
   command.exitOverride().configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
   program.addCommand(command);
 }
