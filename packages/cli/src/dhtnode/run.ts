@@ -40,7 +40,7 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
     process.stdout.write(`${runningOn(node)}\n`);
     if (identity !== undefined) process.stdout.write(`Public key ID ${identity.certificate.id}\n`);
     const proxies = new ProxyPorts(node, options, sink.logger);
-    const ways = new Ways(node, options, identity);
+    const ways = new Ways(node, options, identity, sink.logger);
     try {
       await proxies.startAll();
       if (options.service) await stopped;

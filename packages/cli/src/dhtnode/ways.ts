@@ -1,4 +1,4 @@
-import { UsageError } from '@atoll/base';
+import { type Logger, UsageError } from '@atoll/base';
 import type { DhtNode } from '@atoll/dht';
 import { ProxyClient, SwitchableBackend } from '@atoll/dht-proxy';
 import type { Identity } from '@atoll/identity';
@@ -10,13 +10,15 @@ export class Ways {
   private readonly node: DhtNode;
   private readonly options: DhtnodeOptions;
   private readonly identity: Identity | undefined;
+  private readonly logger: Logger;
   private client: ProxyClient | undefined;
   private hasJoined: boolean;
 
-  constructor(node: DhtNode, options: DhtnodeOptions, identity: Identity | undefined) {
+  constructor(node: DhtNode, options: DhtnodeOptions, identity: Identity | undefined, logger: Logger) {
     this.node = node;
     this.options = options;
     this.identity = identity;
+    this.logger = logger;
     this.hasJoined = options.proxyClient === undefined;
     if (options.proxyClient !== undefined) this.client = this.connect(options.proxyClient, options.deviceKey);
     this.backend = new SwitchableBackend(this.client ?? node);
@@ -55,6 +57,11 @@ export class Ways {
 
   private connect(url: string, token: string | undefined): ProxyClient {
     const push = token === undefined ? undefined : { token, platform: 'none' as const, topic: '', clientId: '' };
-    return new ProxyClient({ proxies: url, identity: this.identity, push });
+    return new ProxyClient({
+      proxies: url,
+      identity: this.identity,
+      push,
+      onConnectivity: (now) => this.logger.warn(`Connectivity changed: proxy: ${now}`),
+    });
   }
 }
