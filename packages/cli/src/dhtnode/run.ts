@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { errorMessage, type Logger, UsageError } from '@atoll/base';
-import { DhtNode } from '@atoll/dht';
+import { DhtNode, rehearse } from '@atoll/dht';
 import type { Identity } from '@atoll/identity';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
@@ -15,6 +15,8 @@ import { runningOn } from './report.js';
 import { Ways } from './ways.js';
 
 const UNLIMITED = -1;
+/** The node has joined its network by then and is idle, or busy enough to need no rehearsal. */
+const REHEARSE_AFTER_MS = 1500;
 
 /** Runs a node as `dhtnode` does; resolves to the exit code. Throws a usage error for wrong arguments. */
 export async function runDhtnode(args: readonly string[]): Promise<number> {
@@ -43,8 +45,10 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
     const ways = new Ways(node, options, identity, sink.logger);
     try {
       await proxies.startAll();
-      if (options.service) await stopped;
-      else await interact({ node, identity, ways, proxies }, sink, stopped);
+      if (options.service) {
+        setTimeout(() => void rehearse(), REHEARSE_AFTER_MS).unref();
+        await stopped;
+      } else await interact({ node, identity, ways, proxies }, sink, stopped);
       process.stdout.write('\nStopping node...\n');
     } finally {
       await ways.close();
@@ -121,7 +125,7 @@ async function interact(
     node: parts.node,
     ways: parts.ways,
     proxies: parts.proxies,
-    hasIdentity: parts.identity !== undefined,
+    publicKeyId: parts.identity?.certificate.id,
     out: (text) => void process.stdout.write(text),
     error: (text) => void process.stderr.write(text),
     toggleLog: (key) => log.toggle(key),
@@ -134,6 +138,8 @@ async function interact(
   });
   lines.prompt();
   lines.on('line', (line) => {
+    // A terminal shows what is typed; where there is none dhtnode repeats each command before it answers.
+    if (!process.stdin.isTTY) process.stdout.write(`${line}\n`);
     if (commands.run(line)) lines.prompt();
     else lines.close();
   });
