@@ -32,6 +32,6 @@ export type {
 export { decryptWebPush } from './push/web-push-encryption.js';
 export { DhtProxy, type DhtProxyComponents, type DhtProxyOptions } from './server/dht-proxy.js';
 export { DEFAULT_PROXY_LIMITS, type ProxyLimits } from './server/limits.js';
-export { ProxyServer, type ProxyServerOptions, type ServerTls } from './server/proxy-server.js';
+export { openProxyServer, type ProxyServerOptions } from './server/proxy-server.js';
 export type { NodeInfo, ProxyStats } from './wire/node-info.js';
 export { decodeValueJson, encodeValueJson } from './wire/value-json.js';

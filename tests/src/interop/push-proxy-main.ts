@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { silentLogger, systemClock, systemRandom } from '@atoll/base';
 import { DhtNode } from '@atoll/dht';
-import { DhtProxy, DirectPushService, ProxyServer, pushSettings } from '@atoll/dht-proxy';
+import { DhtProxy, DirectPushService, openProxyServer, pushSettings } from '@atoll/dht-proxy';
 import type { PushProxySettings } from './push-proxy.js';
 
 const { folder, options, overrides, clockAheadMs } = JSON.parse(process.argv[2] ?? '{}') as PushProxySettings;
@@ -21,7 +21,7 @@ const push = new DirectPushService(
 );
 const proxy = new DhtProxy({ node: () => node, push }, { statePath: join(folder, 'proxy.db'), servesAlone: true });
 await proxy.start();
-await ProxyServer.open(proxy, { port: PORT });
+await openProxyServer(proxy, { listen: [{ port: PORT }] });
 process.stdout.write(`ready ${push.stats.tokens} ${push.vapidPublicKey}\n`);
 
 process.on('SIGUSR2', () => {

@@ -3,8 +3,8 @@ import {
   type Connectivity,
   type DhtBackend,
   EventQueue,
-  Field,
   type FieldValues,
+  fieldsOf,
   type Health,
   type ListenEvent,
   type LookupOptions,
@@ -196,7 +196,7 @@ export class ProxyClient implements DhtBackend {
     const found: FieldValues[] = [];
     const where = new Query([], query.where);
     await this.requests.look(key, options.signal, (value) => {
-      if (where.matches(value)) found.push(fieldsOf(value, query));
+      if (where.matches(value)) found.push(fieldsOf(value, query.select));
     });
     return found;
   }
@@ -347,14 +347,4 @@ export class ProxyClient implements DhtBackend {
 
 function idOf(text: string): bigint {
   return /^\d{1,20}$/.test(text) ? BigInt(text) : 0n;
-}
-
-function fieldsOf(value: Value, query: Query): FieldValues {
-  return {
-    ...(query.select.includes(Field.id) ? { id: value.id } : {}),
-    ...(query.select.includes(Field.valueType) ? { valueType: value.type } : {}),
-    ...(query.select.includes(Field.ownerPk) ? { ownerPk: value.owner?.id ?? InfoHash.zero } : {}),
-    ...(query.select.includes(Field.seq) ? { seq: value.seq } : {}),
-    ...(query.select.includes(Field.userType) ? { userType: value.userType } : {}),
-  };
 }

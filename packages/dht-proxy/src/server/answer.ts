@@ -1,9 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Exchange, HttpError } from '@atoll/http';
 import type { BodyFault } from '../wire/requests.js';
 import type { Refusal } from './limits.js';
 
-/** Headers of every answer that a handler makes; also of line streams (protocol/dht-proxy.md 1). */
-const HEADERS = { 'Content-Type': 'application/json', 'Access-Control-Allow-Origin': '*' } as const;
+const TYPE = 'application/json';
+/** Any page may use a proxy: it holds no secrets and knows no sessions. */
+const CORS = ['Access-Control-Allow-Origin', '*'] as const;
 
 const FAULTS: Readonly<Record<BodyFault, readonly [status: number, body: string]>> = {
   missing: [400, '{"err":"Missing parameters"}'],
@@ -13,67 +14,49 @@ const FAULTS: Readonly<Record<BodyFault, readonly [status: number, body: string]
   'wrong shape': [500, '{"err":"Internal server error"}'],
 };
 
-/** An answer that is known as a whole. */
-export function answer(response: ServerResponse, status: number, body: string): void {
-  response.writeHead(status, { ...HEADERS, 'Content-Length': Buffer.byteLength(body) });
-  response.end(body);
+/** An answer that is known as a whole, with the headers that every handler's answer has (protocol/dht-proxy.md 1). */
+export function answer(exchange: Exchange, status: number, body: string): void {
+  exchange.send(status, TYPE, body, CORS);
 }
 
-/** The body could not be used. */
-export function answerFault(response: ServerResponse, fault: BodyFault): void {
+/** What a handler throws when the body could not be used. */
+export function faultError(fault: BodyFault): HttpError {
   const [status, body] = FAULTS[fault];
-  answer(response, status, body);
+  return new HttpError(status, 'PROXY_BODY', `The body of the request is not of use: ${fault}.`, {
+    body,
+    headers: CORS,
+  });
+}
+
+/** The body that says why something is refused. */
+export function refusalBody(reason: string): string {
+  return JSON.stringify({ err: reason });
 }
 
 /** A limit, or the state of the node, does not allow it now. */
-export function answerRefusal(response: ServerResponse, { status, reason }: Refusal): void {
-  answer(response, status, JSON.stringify({ err: reason }));
+export function answerRefusal(exchange: Exchange, { status, reason }: Refusal): void {
+  answer(exchange, status, refusalBody(reason));
 }
 
 /** No route: whatever it is, the status is this one (trap 2). */
-export function answerNoRoute(response: ServerResponse): void {
-  response.writeHead(501, { 'Content-Length': 0, Connection: 'close' });
-  response.end();
+export function answerNoRoute(exchange: Exchange): void {
+  exchange.sendNothing(501, ['Connection', 'close']);
 }
 
 /** CORS, with the methods of today besides those that the original lists (protocol/dht-proxy.md 13). */
-export function answerOptions(response: ServerResponse): void {
-  response.writeHead(200, {
-    ...HEADERS,
-    'Content-Length': 0,
-    'Access-Control-Allow-Methods': 'OPTIONS, GET, POST, LISTEN, SUBSCRIBE, UNSUBSCRIBE',
-    'Access-Control-Allow-Headers': 'content-type',
-    'Access-Control-Max-Age': 86_400,
-  });
-  response.end();
+export function answerOptions(exchange: Exchange): void {
+  exchange.send(200, TYPE, '', [
+    ...CORS,
+    'Access-Control-Allow-Methods',
+    'OPTIONS, GET, POST, LISTEN, SUBSCRIBE, UNSUBSCRIBE',
+    'Access-Control-Allow-Headers',
+    'content-type',
+    'Access-Control-Max-Age',
+    '86400',
+  ]);
 }
 
 /** Begins an answer of lines, sent as they come. */
-export function beginLines(response: ServerResponse, headers: Readonly<Record<string, string>> = {}): void {
-  response.writeHead(200, { ...HEADERS, ...headers, 'Transfer-Encoding': 'chunked' });
-}
-
-/** The body of a request; undefined, with the answer given, when it is larger than allowed or broke off. */
-export async function readBody(
-  request: IncomingMessage,
-  response: ServerResponse,
-  maxBytes: number,
-): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of request) {
-      if (!Buffer.isBuffer(chunk)) continue;
-      bytes += chunk.length;
-      if (bytes > maxBytes) {
-        response.shouldKeepAlive = false;
-        answerRefusal(response, { status: 413, reason: `A request may have ${maxBytes} bytes; this one has more.` });
-        return undefined;
-      }
-      chunks.push(chunk);
-    }
-  } catch {
-    return undefined;
-  }
-  return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+export function beginLines(exchange: Exchange, headers: readonly string[] = []): void {
+  exchange.head(200, ['Content-Type', TYPE, ...CORS, ...headers, 'Transfer-Encoding', 'chunked']);
 }

@@ -8,19 +8,20 @@ import type { RequestContext } from './request-context.js';
 
 /** `GET /key/H`: every value under the key, a line each, as they are found (protocol/dht-proxy.md 7). */
 export function handleGet(context: RequestContext, key: InfoHash): void {
-  const { proxy, response, address } = context;
+  const { proxy, exchange, address } = context;
   const node = proxy.usableNode();
   const refusal = isRefusal(node) ? node : proxy.keeper.refuseOperation(address);
   if (refusal !== undefined || isRefusal(node)) {
-    if (refusal !== undefined) answerRefusal(response, refusal);
+    if (refusal !== undefined) answerRefusal(exchange, refusal);
     return;
   }
   answerWithValues(context, node, key);
 }
 
 /** The values under a key as the whole answer; also for a subscription that is there already. */
-export function answerWithValues({ proxy, response, address }: RequestContext, node: DhtNode, key: InfoHash): void {
+export function answerWithValues({ proxy, exchange, address }: RequestContext, node: DhtNode, key: InfoHash): void {
   const { operations } = proxy.keeper;
+  const { response } = exchange;
   operations.enter(address);
   let isOver = false;
   let cancel = (): void => {};
@@ -31,7 +32,7 @@ export function answerWithValues({ proxy, response, address }: RequestContext, n
     cancel();
   };
   response.once('close', leave);
-  beginLines(response);
+  beginLines(exchange);
   cancel = node.core.get(key, Query.all, {
     onValues: (values) => {
       const lines = linesOf(values);

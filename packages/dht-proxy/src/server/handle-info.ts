@@ -8,20 +8,20 @@ import type { RequestContext } from './request-context.js';
 const NO_NODES: FamilyInfo = { good: 0, dubious: 0, incoming: 0 };
 
 /** `GET /`: the node's state at this moment (protocol/dht-proxy.md 5, trap 12). */
-export function handleInfo({ proxy, request, response }: RequestContext): void {
+export function handleInfo({ proxy, exchange }: RequestContext): void {
   const node = proxy.usableNode();
-  if (isRefusal(node)) answerRefusal(response, node);
+  if (isRefusal(node)) answerRefusal(exchange, node);
   else {
-    const publicIp = mappedIp(request.socket.remoteAddress ?? '');
-    answer(response, 200, `${encodeNodeInfo({ ...infoOf(proxy, node), publicIp })}\n`);
+    const publicIp = mappedIp(exchange.client);
+    answer(exchange, 200, `${encodeNodeInfo({ ...infoOf(proxy, node), publicIp })}\n`);
   }
 }
 
 /** `GET /node/stats`. */
-export function handleStats({ proxy, response }: RequestContext): void {
+export function handleStats({ proxy, exchange }: RequestContext): void {
   const node = proxy.usableNode();
   if (isRefusal(node)) {
-    answerRefusal(response, node);
+    answerRefusal(exchange, node);
     return;
   }
   const { puts, keeper, push, clock } = proxy;
@@ -35,7 +35,7 @@ export function handleStats({ proxy, response }: RequestContext): void {
     push: push?.stats,
     node: infoOf(proxy, node),
   };
-  answer(response, 200, `${encodeStats(stats)}\n`);
+  answer(exchange, 200, `${encodeStats(stats)}\n`);
 }
 
 function infoOf(proxy: DhtProxy, node: DhtNode): NodeInfo {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { InfoHash } from '@atoll/identity';
 import { answerRefusal, beginLines } from './answer.js';
 import { isRefusal } from './dht-proxy.js';
@@ -6,28 +7,25 @@ import type { RequestContext } from './request-context.js';
 
 /** `GET /key/H/listen`: a line whenever a value comes or goes, until the client has enough (protocol/dht-proxy.md 8). */
 export function handleListen(context: RequestContext, key: InfoHash): void {
-  const { proxy, response, address } = context;
+  const { proxy, exchange, address } = context;
   const node = proxy.usableNode();
   const refusal = isRefusal(node) ? node : proxy.keeper.refuseListen(address);
   if (refusal !== undefined) {
-    answerRefusal(response, refusal);
+    answerRefusal(exchange, refusal);
     return;
   }
-  const { socket } = response;
+  const { response } = exchange;
   // Behind another request on its connection, it has the connection to itself only when that one is answered.
-  if (socket === null) response.once('socket', () => handleListen(context, key));
-  else open(context, key, socket);
+  if (response.socket === null) response.once('socket', () => handleListen(context, key));
+  else open(context, key, response.socket);
 }
 
-function open(
-  { proxy, response, address }: RequestContext,
-  key: InfoHash,
-  socket: NonNullable<typeof response.socket>,
-): void {
+function open({ proxy, exchange, address }: RequestContext, key: InfoHash, socket: Socket): void {
   const { keeper, streams, watches } = proxy;
-  beginLines(response, { 'X-Heartbeat-Seconds': String(proxy.heartbeatSeconds) });
-  response.flushHeaders();
-  const stream = new ListenStream(response, socket, address, {
+  exchange.keepOpen();
+  beginLines(exchange, ['X-Heartbeat-Seconds', String(proxy.heartbeatSeconds)]);
+  exchange.response.flushHeaders();
+  const stream = new ListenStream(exchange.response, socket, {
     onSlow: (slow) => streams.isSlow(slow),
     onClosed: (closed) => {
       keeper.listens.leave(address);

@@ -3,7 +3,7 @@ import type { InfoHash } from '@atoll/identity';
 import type { PutOwner, PutRequest } from '../wire/requests.js';
 import { decodePutRequest } from '../wire/requests.js';
 import { encodeValueJson } from '../wire/value-json.js';
-import { answer, answerFault, answerNoRoute, answerRefusal, readBody } from './answer.js';
+import { answer, answerNoRoute, answerRefusal, faultError } from './answer.js';
 import { type DhtProxy, isRefusal } from './dht-proxy.js';
 import type { Refusal } from './limits.js';
 import type { RequestContext } from './request-context.js';
@@ -13,58 +13,50 @@ const NO_DESTINATION = '{"err":"No destination found"}';
 
 /** `POST /key/H`: stores a value, and keeps it when it is permanent (protocol/dht-proxy.md 9). */
 export async function handlePut(context: RequestContext, key: InfoHash): Promise<void> {
-  const { proxy, request, response, address } = context;
-  const body = await readBody(request, response, proxy.keeper.limits.bodyBytes);
-  if (body === undefined) return;
+  const { proxy, exchange, address } = context;
+  const body = await exchange.body({ maxBytes: proxy.keeper.limits.bodyBytes });
   const decoded = decodePutRequest(body);
-  if (typeof decoded === 'string') {
-    answerFault(response, decoded);
-    return;
-  }
+  if (typeof decoded === 'string') throw faultError(decoded);
   const node = proxy.usableNode();
   const refusal = isRefusal(node) ? node : refusalOf(proxy, node, address, key, decoded);
   if (refusal !== undefined || isRefusal(node)) {
-    if (refusal !== undefined) answerRefusal(response, refusal);
+    if (refusal !== undefined) answerRefusal(exchange, refusal);
     return;
   }
   const { permanent } = decoded;
   const value =
     permanent === undefined ? withSomeId(decoded.value) : keep(proxy, address, key, decoded.value, permanent);
   const isStored = await store(proxy, address, node, key, value, permanent !== undefined);
-  if (isStored) answer(response, 200, `${encodeValueJson(value)}\n`);
-  else answer(response, 502, PUT_FAILED);
+  if (isStored) answer(exchange, 200, `${encodeValueJson(value)}\n`);
+  else answer(exchange, 502, PUT_FAILED);
 }
 
 /** `POST /key/H/sign` and `/encrypt`: with the node's own identity, where its operator opened it (protocol/dht-proxy.md 12). */
 export async function handleOwnPut(context: RequestContext, key: InfoHash, kind: 'sign' | 'encrypt'): Promise<void> {
-  const { proxy, request, response, address } = context;
+  const { proxy, exchange, address } = context;
   const node = proxy.usableNode();
   if (!proxy.isIdentityOpen || (!isRefusal(node) && node.identity === undefined)) {
-    answerNoRoute(response);
+    answerNoRoute(exchange);
     return;
   }
-  const body = await readBody(request, response, proxy.keeper.limits.bodyBytes);
-  if (body === undefined) return;
+  const body = await exchange.body({ maxBytes: proxy.keeper.limits.bodyBytes });
   const decoded = decodePutRequest(body);
-  if (typeof decoded === 'string') {
-    answerFault(response, decoded);
-    return;
-  }
+  if (typeof decoded === 'string') throw faultError(decoded);
   const refusal = isRefusal(node) ? node : refusalOf(proxy, node, address, key, decoded);
   if (refusal !== undefined || isRefusal(node)) {
-    if (refusal !== undefined) answerRefusal(response, refusal);
+    if (refusal !== undefined) answerRefusal(exchange, refusal);
     return;
   }
   if (kind === 'encrypt' && decoded.to.isZero) {
-    answer(response, 400, NO_DESTINATION);
+    answer(exchange, 400, NO_DESTINATION);
     return;
   }
   try {
     const named = withSomeId(decoded.value);
     const stored = kind === 'sign' ? await node.putSigned(key, named) : await sealed(node, key, named, decoded.to);
-    answer(response, 200, `${encodeValueJson(stored)}\n`);
+    answer(exchange, 200, `${encodeValueJson(stored)}\n`);
   } catch {
-    answer(response, 502, PUT_FAILED);
+    answer(exchange, 502, PUT_FAILED);
   }
 }
 

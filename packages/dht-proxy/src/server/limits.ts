@@ -1,4 +1,5 @@
 import { type Clock, Endpoint } from '@atoll/base';
+import { AddressLimits } from '@atoll/http';
 
 /** Bounds on what clients of a proxy may ask for; the table of docs/limits.md. */
 export interface ProxyLimits {
@@ -52,8 +53,6 @@ export const DEFAULT_PROXY_LIMITS: ProxyLimits = {
 const BURST_SECONDS = 10;
 /** So many bytes of a value count as one put more. */
 const BYTES_PER_PUT = 4096;
-/** Addresses whose rate is remembered; the longest quiet one is forgotten first. */
-const MAX_ADDRESSES = 16_384;
 
 /** Why something was refused: the HTTP status and a sentence. */
 export interface Refusal {
@@ -66,39 +65,6 @@ export function addressBucketOf(remoteAddress: string): string {
   const ip = Endpoint.from(remoteAddress, 0)?.ip;
   if (ip === undefined) return remoteAddress;
   return ip.length === 4 ? ip : ip.slice(0, 8);
-}
-
-interface Bucket {
-  tokens: number;
-  atMs: number;
-}
-
-/** Puts per second, with bursts. */
-class Rate {
-  private readonly clock: Clock;
-  private readonly perSecond: number;
-  private readonly buckets = new Map<string, Bucket>();
-
-  constructor(clock: Clock, perSecond: number) {
-    this.clock = clock;
-    this.perSecond = perSecond;
-  }
-
-  take(name: string, cost: number): boolean {
-    const nowMs = this.clock.nowMs();
-    const most = this.perSecond * BURST_SECONDS;
-    const before = this.buckets.get(name);
-    const tokens =
-      before === undefined ? most : Math.min(most, before.tokens + ((nowMs - before.atMs) * this.perSecond) / 1000);
-    // Moved to the end: the first ones are those that have been quiet for longest.
-    this.buckets.delete(name);
-    if (this.buckets.size >= MAX_ADDRESSES) {
-      const [oldest] = this.buckets.keys();
-      if (oldest !== undefined) this.buckets.delete(oldest);
-    }
-    this.buckets.set(name, { tokens: tokens >= cost ? tokens - cost : tokens, atMs: nowMs });
-    return tokens >= cost;
-  }
 }
 
 /** How many of something are open, of one address and in all. */
@@ -128,13 +94,15 @@ export class LimitKeeper {
   readonly limits: ProxyLimits;
   readonly listens = new OpenCount();
   readonly operations = new OpenCount();
-  private readonly addressPuts: Rate;
-  private readonly allPuts: Rate;
+  private readonly addressPuts: AddressLimits;
+  private readonly allPuts: AddressLimits;
 
   constructor(clock: Clock, limits: ProxyLimits) {
     this.limits = limits;
-    this.addressPuts = new Rate(clock, limits.putsPerSecondPerAddress);
-    this.allPuts = new Rate(clock, limits.putsPerSecond);
+    const rate = (perSecond: number): AddressLimits =>
+      new AddressLimits({ nowMs: () => clock.nowMs() }, { perSecond, burst: perSecond * BURST_SECONDS });
+    this.addressPuts = rate(limits.putsPerSecondPerAddress);
+    this.allPuts = rate(limits.putsPerSecond);
   }
 
   refuseListen(address: string): Refusal | undefined {

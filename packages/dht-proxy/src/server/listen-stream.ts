@@ -30,17 +30,14 @@ export interface ListenStreamEvents {
 
 /** One open listen: lines go straight to the connection (protocol/dht-proxy.md 8). */
 export class ListenStream implements Watcher {
-  /** The client's address, for the limits. */
-  readonly address: string;
   private readonly response: ServerResponse;
   private readonly socket: Socket;
   private readonly events: ListenStreamEvents;
 
   /** `response`: its header is sent, its connection is this one alone. */
-  constructor(response: ServerResponse, socket: Socket, address: string, events: ListenStreamEvents) {
+  constructor(response: ServerResponse, socket: Socket, events: ListenStreamEvents) {
     this.response = response;
     this.socket = socket;
-    this.address = address;
     this.events = events;
     socket.once('close', () => events.onClosed(this));
   }

@@ -1,11 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Exchange } from '@atoll/http';
 import type { DhtProxy } from './dht-proxy.js';
 
 /** One request, as handlers get it. */
 export interface RequestContext {
   readonly proxy: DhtProxy;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly exchange: Exchange;
   /** What limits are counted by. */
   readonly address: string;
 }
