@@ -28,8 +28,9 @@ process.on('SIGUSR2', () => {
   process.stdout.write(`counts ${JSON.stringify([push.stats.tokens, ...push.counts])}\n`);
 });
 process.on('SIGTERM', () => {
-  void proxy
-    .stop()
+  void server
+    .close()
+    .then(() => proxy.stop())
     .then(() => node.close())
     .then(() => process.exit(0));
 });

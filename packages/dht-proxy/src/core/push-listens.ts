@@ -38,8 +38,8 @@ export class PushListens implements PushEvents {
   }
 
   /** Stores or renews; a new one starts to listen. */
-  async subscribe(request: SubscribeRequest): Promise<SubscribeResult> {
-    const result = await this.push.subscribe(request);
+  async subscribe(request: SubscribeRequest, address: string): Promise<SubscribeResult> {
+    const result = await this.push.subscribe(request, address);
     if (result.outcome === 'refused') return result;
     const known = this.listens.get(nameOf(result.subscription));
     if (known === undefined) this.add(result.subscription);

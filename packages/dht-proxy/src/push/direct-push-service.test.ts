@@ -219,10 +219,9 @@ test('what is refused is refused at once, with a status and a reason', async () 
   assert.equal(refused(request('tok', 'none')), 501);
   const good = request(bench.endpoint('/up/a'), 'unifiedpush');
   assert.equal(refused({ ...good, clientId: 'x'.repeat(1000) }), 400);
-  assert.equal(refused(good, '::ffff:10.0.0.1'), undefined);
-  assert.equal(refused({ ...good, clientId: 'other' }, '10.0.0.1'), 429);
-  assert.equal(refused({ ...good, clientId: 'other' }, 'fd00::1:2:3:4'), undefined);
-  assert.equal(refused({ ...good, clientId: 'third' }, 'fd00:0:0:0:9::'), 429);
+  assert.equal(refused(good, 'one'), undefined);
+  assert.equal(refused({ ...good, clientId: 'other' }, 'one'), 429);
+  assert.equal(refused({ ...good, clientId: 'other' }, 'two'), undefined);
   service.notify(request('https://192.168.1.1/up', 'unifiedpush'), { to: 'acc' }, 'high');
   assert.equal(service.counts.size, 0);
   await service.stop();

@@ -167,7 +167,7 @@ export class DirectPushService implements PushService {
       return { outcome: 'refused', status: 400, reason: 'a member of the subscription is too long' };
     }
     const expiresUnixMs = this.clock.unixMs() + SUBSCRIPTION_MS;
-    const outcome = this.store.put(request, networkOf(address), expiresUnixMs);
+    const outcome = this.store.put(request, Buffer.from(address).toString('hex'), expiresUnixMs);
     if (typeof outcome === 'object') return { outcome: 'refused', status: 429, reason: outcome.full };
     this.scheduleLook();
     return { outcome, subscription: { ...request, expiresUnixMs } };
@@ -299,17 +299,6 @@ export class DirectPushService implements PushService {
     // Whoever serves HTTP keeps the process alive, not this.
     this.timer.unref();
   }
-}
-
-/** Whom an address counts for: an IPv4 address for itself, an IPv6 one for its /64, which is what one customer has. */
-function networkOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined || !address.includes(':')) return mapped ?? address;
-  const [head = '', tail] = (address.split('%')[0] ?? '').split('::');
-  const before = head === '' ? [] : head.split(':');
-  const after = tail === undefined || tail === '' ? [] : tail.split(':');
-  const middle = tail === undefined ? [] : new Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0');
-  return `${[...before, ...middle, ...after].slice(0, 4).join(':')}::/64`;
 }
 
 function readAuthority(path: string): string {

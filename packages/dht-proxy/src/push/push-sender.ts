@@ -101,8 +101,12 @@ export interface PushEvents {
 export interface PushService {
   /** Called once, before anything else; returns the subscriptions that survived the last stop. */
   start(events: PushEvents): Promise<readonly PushSubscription[]>;
-  /** Stores or renews a subscription. Endpoints and limits are checked here. Nothing is pushed by this. */
-  subscribe(request: SubscribeRequest): SubscribeResult | Promise<SubscribeResult>;
+  /**
+   * Stores or renews a subscription. Endpoints and limits are checked here. Nothing is pushed by this.
+   *
+   * @param address What limits are counted by, the client's address or network.
+   */
+  subscribe(request: SubscribeRequest, address?: string): SubscribeResult | Promise<SubscribeResult>;
   /** Ends a subscription; false when there was none. `onEnded` is not called for it. */
   unsubscribe(name: SubscriptionName): boolean;
   /**

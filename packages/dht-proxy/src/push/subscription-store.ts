@@ -10,7 +10,7 @@ const MIGRATIONS = [
     session_id TEXT NOT NULL,
     platform TEXT NOT NULL,
     topic TEXT NOT NULL,
-    -- Whom it counts for: the client's IPv4 address or IPv6 network.
+    -- Whom it counts for: what the server counts limits by, in hex.
     address TEXT NOT NULL,
     expires_unix_ms INTEGER NOT NULL,
     is_warned INTEGER NOT NULL,

@@ -18,8 +18,17 @@ export function handleGet(context: RequestContext, key: InfoHash): void {
   answerWithValues(context, node, key);
 }
 
-/** The values under a key as the whole answer; also for a subscription that is there already. */
-export function answerWithValues({ proxy, exchange, address }: RequestContext, node: DhtNode, key: InfoHash): void {
+/**
+ * The values under a key as the whole answer; also for a subscription that is there already.
+ *
+ * @param known Values that the proxy has heard of: told at once, and also when the search fails.
+ */
+export function answerWithValues(
+  { proxy, exchange, address }: RequestContext,
+  node: DhtNode,
+  key: InfoHash,
+  known: readonly Value[] = [],
+): void {
   const { operations } = proxy.keeper;
   const { response } = exchange;
   operations.enter(address);
@@ -33,9 +42,11 @@ export function answerWithValues({ proxy, exchange, address }: RequestContext, n
   };
   response.once('close', leave);
   beginLines(exchange);
+  const told = new Map(known.map((value) => [value.id, value]));
+  if (known.length > 0) response.write(linesOf(known));
   cancel = node.core.get(key, Query.all, {
     onValues: (values) => {
-      const lines = linesOf(values);
+      const lines = linesOf(values.filter((value) => !told.get(value.id)?.packed.equals(value.packed)));
       if (lines !== '' && !isOver) response.write(lines);
       return !isOver;
     },

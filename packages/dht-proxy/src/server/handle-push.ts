@@ -22,13 +22,14 @@ export async function handleSubscribe(context: RequestContext, key: InfoHash): P
     return;
   }
   const { isRefresh, ...request } = asked;
-  const result = await proxy.pushes.subscribe({ key, ...request });
+  const result = await proxy.pushes.subscribe({ key, ...request }, context.address);
   if (result.outcome === 'refused') answerRefusal(exchange, result);
   else if (result.outcome === 'new') answer(exchange, 200, EMPTY_OBJECT);
   else if (isRefresh) {
     beginLines(exchange);
     exchange.response.end(EMPTY_OBJECT);
-  } else answerWithValues(context, node, key);
+    // A phone that wakes up asks once: what it was woken for must be in the answer, whatever becomes of the search.
+  } else answerWithValues(context, node, key, proxy.watches.known(key));
 }
 
 /** `UNSUBSCRIBE /key/H`: well also if there was nothing to end. */
