@@ -25,7 +25,7 @@ export * from './wire/built-in-types.js';
 export { decodeMessage, Message, type MessageKind, Want } from './wire/message.js';
 export { MessageEncoder } from './wire/message-encoder.js';
 export { decodeNodeBlob, encodeNodeBlob, type NodeAddress } from './wire/node-blob.js';
-export { type Condition, decodeQuery, encodeQuery, Field, type FieldValues, Query } from './wire/query.js';
+export { type Condition, decodeQuery, encodeQuery, Field, type FieldValues, fieldsOf, Query } from './wire/query.js';
 export { decodeSocketAddress, encodeSocketAddress } from './wire/socket-address.js';
 export { decodeNodeExport, decodeState, encodeState, type NodeState, type SavedValue } from './wire/state-file.js';
 export { Value, type ValueFields } from './wire/value.js';
