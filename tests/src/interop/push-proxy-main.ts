@@ -21,7 +21,7 @@ const push = new DirectPushService(
 );
 const proxy = new DhtProxy({ node: () => node, push }, { statePath: join(folder, 'proxy.db'), servesAlone: true });
 await proxy.start();
-await openProxyServer(proxy, { listen: [{ port: PORT }] });
+const server = await openProxyServer(proxy, { listen: [{ port: PORT }] });
 process.stdout.write(`ready ${push.stats.tokens} ${push.vapidPublicKey}\n`);
 
 process.on('SIGUSR2', () => {
