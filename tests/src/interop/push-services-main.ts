@@ -4,9 +4,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type ReceivedPushes, TestApns, TestDistributor, TestFcm, TestGateway } from '@atoll/testkit';
-import type { PushReport, PushServiceSettings, ServiceOrder } from './push-services.js';
+import type { PushLabSettings, PushReport, ServiceOrder } from './push-services.js';
 
-const { address, folder } = JSON.parse(process.argv[2] ?? '{}') as PushServiceSettings;
+const { address, folder } = JSON.parse(process.argv[2] ?? '{}') as PushLabSettings;
 
 function say(report: PushReport): void {
   process.stdout.write(`${JSON.stringify(report)}\n`);

@@ -6,7 +6,7 @@ import type { Host, ManagedProcess } from '@atoll/testkit';
 
 const MAIN = fileURLToPath(new URL('push-services-main.js', import.meta.url));
 
-export interface PushServiceSettings {
+export interface PushLabSettings {
   readonly address: string;
   /** Where certificates are, and credentials are written to. */
   readonly folder: string;
@@ -59,7 +59,7 @@ export class PushServices {
     const names = ['-subj', '/CN=apns', '-addext', `subjectAltName=IP:${host.address}`];
     const kind = ['-x509', '-nodes', '-days', '2', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
     execFileSync('openssl', ['req', ...kind, '-keyout', key, '-out', cert, ...names], { stdio: 'ignore' });
-    const settings: PushServiceSettings = { address: host.address, folder };
+    const settings: PushLabSettings = { address: host.address, folder };
     const process = host.spawn(globalThis.process.execPath, [MAIN, JSON.stringify(settings)]);
     const [line] = await process.waitForOutput(/^.*"event":"ready".*$/m, 60_000);
     return new PushServices(process, JSON.parse(line) as ServiceFacts, readFileSync(cert, 'utf8'));

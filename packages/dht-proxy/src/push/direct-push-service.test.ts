@@ -238,6 +238,7 @@ test('a stranger who names this machine in any way reaches nothing on it', async
     socket.destroy();
   });
   await new Promise<void>((resolve) => inside.listen(0, '127.0.0.1', resolve));
+  inside.unref();
   const { port } = inside.address() as { port: number };
   await using bench = await Bench.start();
   const names = { resolve: async () => ['127.0.0.1'], ownAddresses: () => [] };

@@ -12,6 +12,8 @@ import { type GuardedAnswer, postGuarded } from './guarded-post.js';
 async function listen(server: Server | HttpServer): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  // A test that fails must not wait for its server.
+  server.unref();
   return (server.address() as AddressInfo).port;
 }
 
