@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { dhtnodeCommand } from './commands/dhtnode.js';
-import { upCommand } from './commands/up.js';
+import { proxyCommand, upCommand } from './commands/up.js';
 import { VERSION } from './version.js';
 
 /**
@@ -14,7 +14,7 @@ export async function runProgram(): Promise<0 | 1> {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
-  for (const command of [upCommand(), dhtnodeCommand()]) {
+  for (const command of [upCommand(), proxyCommand(), dhtnodeCommand()]) {
     command
       .exitOverride()
       .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });

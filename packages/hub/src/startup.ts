@@ -4,6 +4,7 @@ import type { Logger } from '@atoll/base';
 import type { HubConfiguration } from './configuration.js';
 import { DhtService } from './dht-service.js';
 import { lanAddresses } from './lan-addresses.js';
+import { ProxyService } from './proxy-service.js';
 import { StateDirectory, writeAtomically } from './state-directory.js';
 import { type HubService, Supervisor } from './supervisor.js';
 
@@ -19,6 +20,11 @@ export interface ReadyFacts {
     readonly network: number;
     readonly batched: boolean;
   };
+  readonly proxy?: {
+    /** What to enter as DHT proxy. */
+    readonly url: string;
+    readonly urlTls?: string;
+  };
 }
 
 /** A hub that runs. */
@@ -32,6 +38,8 @@ export interface HubOptions {
   /** Written once everything answers, removed at the stop. */
   readonly readyFile?: string | undefined;
   readonly logger: Logger;
+  /** Services to run, by name; all that the configuration wants when left out. */
+  readonly only?: readonly string[] | undefined;
 }
 
 /** Starts every service of a hub, one after the other; if one cannot be brought up, nothing is left running. */
@@ -44,9 +52,18 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     nowMs: () => performance.now(),
     wait: (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal }).catch(() => {}),
   };
-  const services: [name: string, make: () => HubService][] = [
-    ['dht', () => new DhtService(configuration, state.file('dht-node'), addresses, logger)],
+  let dht: DhtService | undefined;
+  const makeDht = (): HubService => {
+    dht = new DhtService(configuration, state.file('dht-node'), addresses, logger);
+    return dht;
+  };
+  const makeProxy = (): HubService =>
+    new ProxyService({ state, logger, node: () => dht?.node }, configuration, addresses);
+  const all: [name: string, isWanted: boolean, make: () => HubService][] = [
+    ['dht', true, makeDht],
+    ['proxy', configuration.proxy, makeProxy],
   ];
+  const services = all.filter(([name, isWanted]) => isWanted && (options.only?.includes(name) ?? true));
   const running: Supervisor[] = [];
   const stop = async (): Promise<void> => {
     if (readyFile !== undefined) await rm(readyFile, { force: true });
@@ -55,7 +72,7 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
   };
   try {
     const facts: Record<string, unknown> = { version };
-    for (const [name, make] of services) {
+    for (const [name, , make] of services) {
       const service = new Supervisor(make, parts);
       running.push(service);
       facts[name] = await service.start();

@@ -14,18 +14,30 @@ interface UpOptions {
 
 /** `atoll up`: the hub in the foreground. */
 export function upCommand(): Command {
-  const command = new Command('up').description('Run the hub in the foreground: everything a LAN needs to use Jami');
+  return hubCommand('up', 'Run the hub in the foreground: everything a LAN needs to use Jami', undefined).option(
+    '--no-proxy',
+    'Run no DHT proxy',
+  );
+}
+
+/** `atoll proxy`: a DHT node with its proxy, and nothing else of the hub. */
+export function proxyCommand(): Command {
+  return hubCommand('proxy', 'Run a DHT proxy with a DHT node of its own, and nothing else', ['dht', 'proxy']);
+}
+
+function hubCommand(name: string, description: string, only: readonly string[] | undefined): Command {
+  const command = new Command(name).description(description);
   for (const { flag, value, text } of Object.values(SETTINGS)) command.option(`--${flag} <${value}>`, text);
   return command
     .option('--config <FILE>', 'Settings as YAML; the command line weighs more')
     .option('--ready-file <FILE>', 'Write addresses and ports as JSON to FILE once everything answers')
     .option('--json', 'Log as one JSON object per line')
-    .action(async (options: UpOptions & Record<string, string | undefined>) => {
-      const configuration = await readConfiguration(options, process.env, options.config);
+    .action(async (options: UpOptions & Record<string, string | boolean | undefined>) => {
+      const configuration = await readConfiguration(given(options), process.env, options.config);
       const logger = options.json ? jsonLogger(process.stdout) : textLogger(process.stderr);
       const messages = messagesFor(process.env);
       const stopped = stopSignal();
-      const hub = await startHub(configuration, { version: VERSION, readyFile: options.readyFile, logger });
+      const hub = await startHub(configuration, { version: VERSION, readyFile: options.readyFile, logger, only });
       if (options.json) logger.info('ready', { ...hub.ready });
       else process.stdout.write(welcome(hub.ready, messages));
       await stopped;
@@ -34,8 +46,17 @@ export function upCommand(): Command {
     });
 }
 
-function welcome({ dht }: ReadyFacts, messages: Messages): string {
-  const lines = ['', messages.hubRuns, '', `  ${messages.bootstrapLabel}:  ${dht.bootstrap}`, ''];
+/** Settings as text: `--no-proxy` is `--proxy false`. */
+function given(options: Readonly<Record<string, string | boolean | undefined>>): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(options).map(([name, value]) => [name, value === undefined ? undefined : String(value)]),
+  );
+}
+
+function welcome({ dht, proxy }: ReadyFacts, messages: Messages): string {
+  const lines = ['', messages.hubRuns, '', `  ${messages.bootstrapLabel}:  ${dht.bootstrap}`];
+  if (proxy !== undefined) lines.push(`  ${messages.proxyLabel}:  ${proxy.urlTls ?? proxy.url}`);
+  lines.push('');
   if (dht.addresses.length > 1) lines.push(`${messages.otherAddresses} ${dht.addresses.slice(1).join(', ')}`);
   lines.push(messages.discoveryHint);
   if (!nativeDatagram.available) lines.push(`${messages.slower} ${nativeDatagram.reason}.`);

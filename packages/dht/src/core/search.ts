@@ -156,6 +156,11 @@ export class Search {
     for (const node of this.parts.cache.nearest(this.key, SEARCH_NODES)) this.insert(node, nowMs);
   }
 
+  /** Takes in a node that was heard of. False when it is known already or not near enough: farther searches need not ask. */
+  offer(node: NodeRecord, nowMs: number): boolean {
+    return this.find(node) === undefined && this.insert(node, nowMs);
+  }
+
   /** Takes a node in if it is near enough; with a token it counts as having answered. False when refused. */
   insert(node: NodeRecord, nowMs: number, token?: string): boolean {
     let searchNode = this.find(node);
