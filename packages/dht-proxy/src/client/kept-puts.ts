@@ -5,7 +5,7 @@ import { RetryWait } from '../core/retry-wait.js';
 import { RENEW_MS } from './listen-session.js';
 
 /** A permanent put of this client. */
-export interface KeptPut {
+interface KeptPut {
   readonly key: InfoHash;
   readonly value: Value;
 }

@@ -4,9 +4,9 @@ import type { InfoHash } from '@atoll/identity';
 import type { PutOwner } from '../wire/requests.js';
 
 /** Life of a permanent put after the latest request (protocol/dht-proxy.md 15), ms. */
-export const PERMANENT_PUT_MS = 24 * 3_600_000;
+const PERMANENT_PUT_MS = 24 * 3_600_000;
 /** The warning comes so long before the end, ms. */
-export const WARNING_MS = 2 * 3_600_000;
+const WARNING_MS = 2 * 3_600_000;
 
 /** A value that the proxy keeps alive for a client. */
 export interface PermanentPut {

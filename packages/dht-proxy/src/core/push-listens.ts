@@ -96,7 +96,7 @@ function nameOf({ key, token, clientId }: SubscriptionName): string {
 }
 
 /** What a push says about values that came or went (protocol/dht-proxy.md 14.1). */
-export function valuesPayload(
+function valuesPayload(
   key: InfoHash,
   to: { readonly clientId: string; readonly sessionId: string },
   event: WatchEvent,

@@ -1,7 +1,7 @@
 import type { Value } from '@atoll/dht';
 
 /** Values remembered of one key; beyond that the oldest counts as gone. */
-export const MAX_CACHED_VALUES = 4096;
+const MAX_CACHED_VALUES = 4096;
 
 interface CachedValue {
   value: Value;

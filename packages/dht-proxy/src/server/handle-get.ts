@@ -6,6 +6,9 @@ import { answerRefusal, beginLines } from './answer.js';
 import { isRefusal } from './dht-proxy.js';
 import type { RequestContext } from './request-context.js';
 
+/** Lines found within this time go out together, ms. */
+const GATHER_MS = 10;
+
 /** `GET /key/H`: every value under the key, a line each, as they are found (protocol/dht-proxy.md 7). */
 export function handleGet(context: RequestContext, key: InfoHash): void {
   const { proxy, exchange, address } = context;
@@ -33,31 +36,46 @@ export function answerWithValues(
   const { response } = exchange;
   operations.enter(address);
   let isOver = false;
+  let hasBegun = false;
+  let waiting = '';
   let cancel = (): void => {};
+  const begin = (): void => {
+    if (!hasBegun) beginLines(exchange);
+    hasBegun = true;
+  };
+  const flush = (): void => {
+    begin();
+    if (waiting === '') response.flushHeaders();
+    else response.write(waiting);
+    waiting = '';
+  };
+  // Most searches are done sooner, and then the answer is one packet; the others show that they are under way.
+  const timer = setTimeout(flush, GATHER_MS);
   const leave = (): void => {
     if (isOver) return;
     isOver = true;
+    clearTimeout(timer);
     operations.leave(address);
     cancel();
   };
   response.once('close', leave);
-  beginLines(exchange);
   const told = new Map(known.map((value) => [value.id, value]));
-  if (known.length > 0) response.write(linesOf(known));
+  waiting = linesOf(known);
   cancel = node.core.get(key, Query.all, {
     onValues: (values) => {
-      const lines = linesOf(values.filter((value) => !told.get(value.id)?.packed.equals(value.packed)));
-      if (lines !== '' && !isOver) response.write(lines);
+      waiting += linesOf(values.filter((value) => !told.get(value.id)?.packed.equals(value.packed)));
+      if (hasBegun && waiting !== '' && !isOver) flush();
       return !isOver;
     },
     // A failed search looks the same as an empty one: that is the protocol.
     onDone: () => {
-      if (!isOver) response.end();
+      if (isOver) return;
+      begin();
+      response.end(waiting);
       leave();
     },
   });
   if (isOver) cancel();
-  else response.flushHeaders();
 }
 
 function linesOf(values: readonly Value[]): string {

@@ -68,7 +68,7 @@ export function addressBucketOf(remoteAddress: string): string {
 }
 
 /** How many of something are open, of one address and in all. */
-export class OpenCount {
+class OpenCount {
   private readonly counts = new Map<string, number>();
   total = 0;
 
