@@ -1,4 +1,3 @@
-import { formatIp, parseIp } from '@atoll/base';
 import type { DhtNode } from '@atoll/dht';
 import { encodeNodeInfo, encodeStats, type FamilyInfo, type NodeInfo } from '../wire/node-info.js';
 import { answer, answerRefusal } from './answer.js';
@@ -72,7 +71,6 @@ function familyOf(node: DhtNode, family: 4 | 6, nowMs: number): FamilyInfo {
 }
 
 /** An IPv4 address in the mapped form, as clients have always seen it. */
-function mappedIp(remoteAddress: string): string {
-  const ip = parseIp(remoteAddress);
-  return ip !== undefined && ip.length === 4 ? `::ffff:${formatIp(ip)}` : remoteAddress;
+function mappedIp(client: string): string {
+  return client.includes(':') ? client : `::ffff:${client}`;
 }

@@ -62,6 +62,7 @@ export interface Refusal {
 
 /** What limits are counted by: a whole IPv4 address, or the /64 of an IPv6 one. */
 export function addressBucketOf(remoteAddress: string): string {
+  if (!remoteAddress.includes(':')) return remoteAddress;
   const ip = Endpoint.from(remoteAddress, 0)?.ip;
   if (ip === undefined) return remoteAddress;
   return ip.length === 4 ? ip : ip.slice(0, 8);
