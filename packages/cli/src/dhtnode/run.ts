@@ -10,9 +10,7 @@ import { type CommandParts, DhtnodeCommands } from './commands.js';
 import { identityOf } from './identity.js';
 import { fileLog, type NodeLog, noLog, stderrLog, systemLog } from './log.js';
 import { type DhtnodeOptions, parseDhtnodeOptions, USAGE } from './options.js';
-import { ProxyPorts } from './proxy-ports.js';
 import { runningOn } from './report.js';
-import { Ways } from './ways.js';
 
 const UNLIMITED = -1;
 /** The node has joined its network by then and is idle, or busy enough to need no rehearsal. */
@@ -41,23 +39,46 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
     if (options.bootstrap !== undefined) process.stdout.write(`Bootstrap: ${options.bootstrap}\n`);
     process.stdout.write(`${runningOn(node)}\n`);
     if (identity !== undefined) process.stdout.write(`Public key ID ${identity.certificate.id}\n`);
-    const proxies = new ProxyPorts(node, options, sink.logger);
-    const ways = new Ways(node, options, identity, sink.logger);
     try {
-      await proxies.startAll();
-      if (options.service) {
-        setTimeout(() => void node.rehearse(), REHEARSE_AFTER_MS).unref();
-        await stopped;
-      } else await interact({ node, identity, ways, proxies }, sink, stopped);
+      if (options.service && !hasProxy(options)) await serve(node, stopped);
+      else await runWithProxies(node, identity, options, sink, stopped);
       process.stdout.write('\nStopping node...\n');
     } finally {
-      await ways.close();
-      await proxies.close();
       await node.close();
     }
     return 0;
   } finally {
     await log.close();
+  }
+}
+
+function hasProxy({ proxyPort, proxyTlsPort, proxyClient }: DhtnodeOptions): boolean {
+  return proxyPort !== undefined || proxyTlsPort !== undefined || proxyClient !== undefined;
+}
+
+async function serve(node: DhtNode, stopped: Promise<void>): Promise<void> {
+  setTimeout(() => void node.rehearse(), REHEARSE_AFTER_MS).unref();
+  await stopped;
+}
+
+/** With proxies, or commands that may open some. Their code is loaded while the node answers already. */
+async function runWithProxies(
+  node: DhtNode,
+  identity: Identity | undefined,
+  options: DhtnodeOptions,
+  sink: SwitchableLog,
+  stopped: Promise<void>,
+): Promise<void> {
+  const [{ ProxyPorts }, { Ways }] = await Promise.all([import('./proxy-ports.js'), import('./ways.js')]);
+  const proxies = new ProxyPorts(node, options, sink.logger);
+  const ways = new Ways(node, options, identity, sink.logger);
+  try {
+    await proxies.startAll();
+    if (options.service) await serve(node, stopped);
+    else await interact({ node, identity, ways, proxies }, sink, stopped);
+  } finally {
+    await ways.close();
+    await proxies.close();
   }
 }
 
