@@ -159,6 +159,20 @@ export const SETTINGS = {
     value: 'LIST',
     text: 'UnifiedPush distributors on this network, as ntfy.lan:8080,192.168.1.0/24',
   }),
+  pushHttp: setting({
+    schema: truth('push-http'),
+    fallback: false,
+    flag: 'push-http',
+    value: 'true|false',
+    text: 'Let UnifiedPush distributors on the Internet go without HTTPS',
+  }),
+  pushAuthority: setting({
+    schema: text('push-authority'),
+    fallback: undefined,
+    flag: 'push-authority',
+    value: 'FILE',
+    text: 'Further authorities (PEM) for certificates of UnifiedPush distributors',
+  }),
   pushContact: setting({
     schema: text('push-contact'),
     fallback: undefined,
@@ -194,12 +208,26 @@ export const SETTINGS = {
     value: 'ID',
     text: 'Apple team that the key belongs to',
   }),
+  apnsSandbox: setting({
+    schema: truth('apns-sandbox'),
+    fallback: false,
+    flag: 'apns-sandbox',
+    value: 'true|false',
+    text: 'Use Apple’s service for apps under development',
+  }),
   pushServer: setting({
     schema: text('push-server'),
     fallback: undefined,
     flag: 'push-server',
     value: 'HOST:PORT',
     text: 'Push gateway with the interface of gorush, for phones that none of the above wakes',
+  }),
+  pushServerForm: setting({
+    schema: text('push-server-form'),
+    fallback: undefined,
+    flag: 'push-server-form',
+    value: 'current|2.4',
+    text: 'Form of the requests to the push gateway; 2.4 for one set up for OpenDHT 2.4',
   }),
   bundleId: setting({
     schema: text('bundle-id'),

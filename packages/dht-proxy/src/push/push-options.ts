@@ -24,11 +24,11 @@ export interface PushOptions {
   readonly apnsTeam?: string | undefined;
   /** `--apns-sandbox true|false`: Apple's service for apps under development. */
   readonly apnsSandbox?: boolean | undefined;
-  /** `--pushserver HOST:PORT`: gateway with the interface of gorush. */
+  /** `--push-server HOST:PORT`: gateway with the interface of gorush. */
   readonly pushServer?: string | undefined;
   /** `--push-server-form current|2.4`. */
   readonly pushServerForm?: string | undefined;
-  /** `--bundleid ID`: topic of iPhones that name none. */
+  /** `--bundle-id ID`: topic of iPhones that name none. */
   readonly bundleId?: string | undefined;
 }
 
