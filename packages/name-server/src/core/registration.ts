@@ -1,17 +1,21 @@
 import { PublicKey } from '@atoll/identity';
 import { lowerAscii, type NameRule, toAddress, toName } from './name-rule.js';
 
-/** A name and whom it leads to. */
-export interface NameRecord {
+/** A name, whom it leads to, and what proves it. */
+export interface FoundName {
   readonly name: string;
   /** Jami id, 40 lower-case hex digits. */
   readonly address: string;
-  /** What the client calls the owner: an Ethereum address, without meaning here. */
-  readonly owner: string;
   /** DER `SubjectPublicKeyInfo`; empty where a record came without. */
   readonly publicKey: Buffer;
   /** RSA PKCS #1 v1.5 with SHA-512 over the name; empty where a record came without. */
   readonly signature: Buffer;
+}
+
+/** A name as it was registered. */
+export interface NameRecord extends FoundName {
+  /** What the client calls the owner: an Ethereum address, without meaning here. */
+  readonly owner: string;
 }
 
 /** A registration that cannot be taken, whatever is stored. */
@@ -98,7 +102,7 @@ export function keyInAnswer(spki: Buffer): string {
  * The JSON of a found name. Names and addresses need no escaping: rules above keep quotes, backslashes and control
  * characters out of them.
  */
-export function foundAnswer({ name, address, publicKey, signature }: NameRecord): string {
+export function foundAnswer({ name, address, publicKey, signature }: FoundName): string {
   const head = `{"name":"${name}","addr":"0x${address}"`;
   if (publicKey.length === 0 || signature.length === 0) return `${head}}`;
   return `${head},"publickey":"${keyInAnswer(publicKey)}","signature":"${signature.toString('base64')}"}`;

@@ -107,8 +107,8 @@ export class NameRoutes {
     this.limit(exchange, this.components.lookups);
     const name = this.nameOf(exchange);
     if (name === undefined) return exchange.send(400, JSON_TYPE, INVALID_NAME);
-    return then(this.components.store.byName(name), (found) => {
-      if (found !== undefined && !found.isWaiting) {
+    return then(this.components.store.find(name), (found) => {
+      if (found !== undefined) {
         this.counters.found.increment();
         return exchange.send(200, JSON_TYPE, foundAnswer(found));
       }
@@ -123,11 +123,11 @@ export class NameRoutes {
     this.limit(exchange, this.components.lookups);
     const address = toAddress(exchange.decodedParameter ?? '');
     if (address === undefined) return exchange.send(400, JSON_TYPE, '{"error":"invalid address"}');
-    return then(this.components.store.byAddress(address), (found) => {
-      if (found !== undefined && !found.isWaiting) {
+    return then(this.components.store.nameOf(address), (name) => {
+      if (name !== undefined) {
         this.counters.found.increment();
         // Only 200 is an answer here, and only the name is read (protocol/name-server.md 4).
-        return exchange.send(200, JSON_TYPE, `{"name":"${found.name}"}`);
+        return exchange.send(200, JSON_TYPE, `{"name":"${name}"}`);
       }
       const { upstream } = this.components;
       if (upstream !== undefined && !isForwarded(exchange)) return this.forwardAddress(exchange, upstream, address);

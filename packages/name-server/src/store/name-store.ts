@@ -1,4 +1,4 @@
-import type { NameRecord } from '../core/registration.js';
+import type { FoundName, NameRecord } from '../core/registration.js';
 
 /** Given at once by a store in this process, later by one behind a network. */
 export type MaybePromise<T> = T | Promise<T>;
@@ -65,6 +65,10 @@ export const MAX_KEPT_ANSWERS = 100_000;
  * it would survive a power loss. A name and an address stand in at most one record, by unique keys of the database.
  */
 export interface NameStore {
+  /** What is found under a name: no waiting ones. The way of look-ups, as short as can be. */
+  find(name: string): MaybePromise<FoundName | undefined>;
+  /** The name under which an address is found. */
+  nameOf(address: string): MaybePromise<string | undefined>;
   /** The record of a name, waiting ones too. */
   byName(name: string): MaybePromise<StoredName | undefined>;
   byAddress(address: string): MaybePromise<StoredName | undefined>;

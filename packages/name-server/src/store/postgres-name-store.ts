@@ -1,7 +1,7 @@
 import { AtollError, errorCode, errorMessage } from '@atoll/base';
 import pg from 'pg';
 import { skeletonOf } from '../core/look-alike.js';
-import type { NameRecord } from '../core/registration.js';
+import type { FoundName, NameRecord } from '../core/registration.js';
 import {
   type Change,
   type ChangeKind,
@@ -103,6 +103,17 @@ export class PostgresNameStore implements NameStore {
         { cause },
       );
     }
+  }
+
+  async find(name: string): Promise<FoundName | undefined> {
+    const found = await this.byName(name);
+    return found === undefined || found.isWaiting ? undefined : found;
+  }
+
+  async nameOf(address: string): Promise<string | undefined> {
+    const text = 'SELECT name FROM atoll_name WHERE address = $1 AND NOT is_waiting';
+    const query = { name: 'name-of', text, values: [Buffer.from(address, 'hex')] };
+    return (await this.pool.query<{ name: string }>(query)).rows[0]?.name;
   }
 
   async byName(name: string): Promise<StoredName | undefined> {

@@ -1,7 +1,7 @@
 import { asBuffer } from '@atoll/base';
 import { type Database, openDatabase, type Statement } from '@atoll/database';
 import { skeletonOf } from '../core/look-alike.js';
-import type { NameRecord } from '../core/registration.js';
+import type { FoundName, NameRecord } from '../core/registration.js';
 import {
   type Change,
   type ChangeKind,
@@ -53,6 +53,8 @@ const MIGRATIONS = [
    END`,
 ];
 
+/** Of the file, so much is read as memory. */
+const MAPPED_BYTES = 8 * 2 ** 30;
 /** Old entries of the log and kept answers are thrown away once in so many new ones. */
 const PRUNE_EVERY = 1000;
 
@@ -73,12 +75,20 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** A look-up that waits for its turn. */
+interface Question {
+  /** Reads, and returns what gives the answer. */
+  readonly read: () => () => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** Names in a file. Other processes may use the file at the same time: the operator's commands do. */
 export class SqliteNameStore implements NameStore {
   private readonly database: Database;
   private readonly unixMs: () => number;
   private readonly statements: ReturnType<typeof prepare>;
   private queue: Waiting[] = [];
+  private asked: Question[] = [];
   private changesSincePrune = 0;
   private answersSincePrune = 0;
 
@@ -90,7 +100,21 @@ export class SqliteNameStore implements NameStore {
 
   /** Opens or makes the file. Fails as `openDatabase` does. */
   static open(path: string, unixMs: () => number = Date.now): SqliteNameStore {
-    return new SqliteNameStore(openDatabase({ path, migrations: MIGRATIONS }), unixMs);
+    const database = openDatabase({ path, migrations: MIGRATIONS });
+    // Read as memory: a page at random costs no system call.
+    database.exec(`PRAGMA mmap_size = ${MAPPED_BYTES}`);
+    return new SqliteNameStore(database, unixMs);
+  }
+
+  find(name: string): Promise<FoundName | undefined> {
+    return this.ask(() => {
+      const packed = this.statements.find.get(name)?.packed;
+      return packed === undefined ? undefined : unpack(name, asBuffer(packed));
+    });
+  }
+
+  nameOf(address: string): Promise<string | undefined> {
+    return this.ask(() => this.statements.nameOf.get(Buffer.from(address, 'hex'))?.name);
   }
 
   byName(name: string): StoredName | undefined {
@@ -190,9 +214,39 @@ export class SqliteNameStore implements NameStore {
   }
 
   async close(): Promise<void> {
-    if (this.queue.length > 0) this.writeQueue();
+    this.writeQueue();
+    this.readAsked();
     this.database.close();
   }
+
+  private ask<T>(read: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const readNow = (): (() => void) => {
+        const found = read();
+        return () => resolve(found);
+      };
+      this.asked.push({ read: readNow, reject });
+      if (this.asked.length === 1) setImmediate(this.readAsked);
+    });
+  }
+
+  /**
+   * Look-ups that came in one turn of the event loop are read behind each other in one transaction: it spares each the
+   * locks of the file, and finds the code of the database in the processor's cache.
+   */
+  private readonly readAsked = (): void => {
+    const { asked } = this;
+    if (asked.length === 0) return;
+    this.asked = [];
+    try {
+      this.database.exec('BEGIN');
+      const answers = asked.map(({ read }) => read());
+      this.database.exec('COMMIT');
+      for (const answer of answers) answer();
+    } catch (error) {
+      for (const { reject } of asked) reject(error);
+    }
+  };
 
   private writeQueue(): void {
     const { queue } = this;
@@ -255,6 +309,11 @@ function prepare(database: Database) {
   const prepared = <Result>(sql: string): Statement<Result> => database.prepare<Result>(sql);
   const columns = 'name, address, owner, public_key, signature, is_waiting, registered_ms';
   return {
+    // One column instead of three: what a column costs is most of what a look-up costs.
+    find: prepared<{ packed: Uint8Array }>(
+      'SELECT CAST(address || public_key || signature AS BLOB) AS packed FROM name WHERE name = ? AND is_waiting = 0',
+    ),
+    nameOf: prepared<{ name: string }>('SELECT name FROM name WHERE address = ? AND is_waiting = 0'),
     byName: prepared<Row>(`SELECT ${columns} FROM name WHERE name = ?`),
     byAddress: prepared<Row>(`SELECT ${columns} FROM name WHERE address = ?`),
     bySkeleton: prepared('SELECT 1 FROM name WHERE skeleton = ? LIMIT 1'),
@@ -281,6 +340,16 @@ function prepare(database: Database) {
       'DELETE FROM answer WHERE rowid IN (SELECT rowid FROM answer ORDER BY ms DESC LIMIT -1 OFFSET ?)',
     ),
   };
+}
+
+const ADDRESS_BYTES = 20;
+
+/** Address, key and signature behind each other; the key says its own length (DER, with a length of two bytes). */
+function unpack(name: string, packed: Buffer): FoundName {
+  const address = packed.toString('hex', 0, ADDRESS_BYTES);
+  const isProven = packed.length > ADDRESS_BYTES + 4;
+  const end = isProven ? ADDRESS_BYTES + 4 + packed.readUInt16BE(ADDRESS_BYTES + 2) : ADDRESS_BYTES;
+  return { name, address, publicKey: packed.subarray(ADDRESS_BYTES, end), signature: packed.subarray(end) };
 }
 
 function stored(row: Row): StoredName {
