@@ -245,6 +245,7 @@ export class SqliteNameStore implements NameStore {
       for (const answer of answers) answer();
     } catch (error) {
       for (const { reject } of asked) reject(error);
+      this.database.exec('ROLLBACK');
     }
   };
 
