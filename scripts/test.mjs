@@ -158,10 +158,21 @@ async function installAnywhere() {
     const facts = existsSync(ready) ? JSON.parse(readFileSync(ready, 'utf8')) : undefined;
     process.kill(-hub.pid, 'SIGTERM');
     await ended;
+    // npm leaves before the hub has saved its state; the group is gone when everybody is.
+    while (isGroupAlive(hub.pid)) await new Promise((done) => setTimeout(done, 100));
     const isStateLeft = existsSync(join(folder, 'state/dht-node')) && !existsSync(ready);
     return facts !== undefined && facts.dht.batched === false && isStateLeft;
   } finally {
     spawnSync('rm', ['-rf', folder]);
+  }
+}
+
+function isGroupAlive(pid) {
+  try {
+    process.kill(-pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -20,8 +20,7 @@ import { EventQueue } from './event-queue.js';
 import { LanDiscovery } from './lan-discovery.js';
 import { NodeStateFile } from './node-state-file.js';
 import { SecureLayer } from './secure.js';
-import type { FieldValues } from './wire/query.js';
-import { Query } from './wire/query.js';
+import { type FieldValues, fieldsOf, Query, sameFields } from './wire/query.js';
 import type { Value } from './wire/value.js';
 
 /** Port of a DHT node when nothing else is said (protocol/dht.md 2). */
@@ -78,6 +77,7 @@ export class DhtNode implements DhtBackend {
   private readonly waitingForConnection = new Set<() => void>();
   private discovery: LanDiscovery | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private immediate: NodeJS.Immediate | undefined;
   private timerMs = Number.POSITIVE_INFINITY;
   private saveTimer: NodeJS.Timeout | undefined;
   private hasPublished = false;
@@ -227,15 +227,18 @@ export class DhtNode implements DhtBackend {
 
   query(key: InfoHash, query: Query, options: Pick<LookupOptions, 'signal'> = {}): Promise<FieldValues[]> {
     const found: FieldValues[] = [];
+    const add = (fields: readonly FieldValues[]): void => {
+      for (const entry of fields) if (!found.some((known) => sameFields(known, entry))) found.push(entry);
+    };
+    // Nothing selected is everything; and what others cannot judge has to be judged here, on whole values.
+    const isOfValues = query.select.length === 0 || !query.isSendable;
     return this.operation(options.signal, (resolve, reject) =>
-      this.core.get(key, query, {
-        onFields: (fields) => {
-          for (const entry of fields) {
-            const isKnown =
-              entry.id !== undefined && found.some((other) => other.id === entry.id && other.seq === entry.seq);
-            if (!isKnown) found.push(entry);
-          }
+      this.core.get(key, isOfValues ? new Query([], query.where) : query, {
+        onValues: (values) => {
+          if (isOfValues) add(values.map((value) => fieldsOf(value, query.select)));
+          return true;
         },
+        onFields: add,
         onDone: (ok) => (ok || found.length > 0 ? resolve(found) : reject(unreachable())),
       }),
     );
@@ -319,6 +322,7 @@ export class DhtNode implements DhtBackend {
     if (this.isClosed) return;
     this.isClosed = true;
     clearTimeout(this.timer);
+    clearImmediate(this.immediate);
     clearInterval(this.saveTimer);
     await this.stateFile?.save(this.core, this.ports);
     await this.discovery?.close();
@@ -434,14 +438,19 @@ export class DhtNode implements DhtBackend {
     if (this.isClosed || dueMs >= this.timerMs || dueMs === Number.POSITIVE_INFINITY) return;
     this.timerMs = dueMs;
     clearTimeout(this.timer);
-    this.timer = setTimeout(
-      () => {
-        this.timerMs = Number.POSITIVE_INFINITY;
-        this.core.tick();
-        this.arm(this.core.nextWakeMs);
-      },
-      Math.max(0, Math.min(dueMs - systemClock.nowMs(), 0x7fff_ffff)),
-    );
+    const waitMs = dueMs - systemClock.nowMs();
+    // A timer takes a millisecond at least, which is long for an operation that begins now.
+    if (waitMs <= 0) this.immediate ??= setImmediate(() => this.wake());
+    else this.timer = setTimeout(() => this.wake(), Math.min(waitMs, 0x7fff_ffff));
+  }
+
+  private wake(): void {
+    clearImmediate(this.immediate);
+    this.immediate = undefined;
+    this.timerMs = Number.POSITIVE_INFINITY;
+    if (this.isClosed) return;
+    this.core.tick();
+    this.arm(this.core.nextWakeMs);
   }
 
   private acceptor(options: LookupOptions): (value: Value) => Value | undefined {

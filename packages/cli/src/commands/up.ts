@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { jsonLogger, type ReadyFacts, readConfiguration, SETTINGS, startHub, textLogger } from '@atoll/hub';
 import { nativeDatagram } from '@atoll/udp';
 import { Command } from 'commander';
 import type { Messages } from '../messages/en.js';
 import { messagesFor } from '../messages/locale.js';
+import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 
 interface UpOptions {
@@ -32,14 +32,6 @@ export function upCommand(): Command {
       if (!options.json) process.stderr.write(`${messages.stopping}\n`);
       await hub.stop();
     });
-}
-
-/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
-async function stopSignal(): Promise<void> {
-  const controller = new AbortController();
-  const { signal } = controller;
-  await Promise.race([once(process, 'SIGINT', { signal }), once(process, 'SIGTERM', { signal })]);
-  controller.abort();
 }
 
 function welcome({ dht }: ReadyFacts, messages: Messages): string {

@@ -1,5 +1,5 @@
 import { AtollError, Endpoint, errorMessage } from '@atoll/base';
-import { type DhtNode, encodeIpServiceAnnouncement, Query, TypeId, Value } from '@atoll/dht';
+import { type DhtNode, encodeIpServiceAnnouncement, type FieldValues, Query, TypeId, Value } from '@atoll/dht';
 import { InfoHash, PkId } from '@atoll/identity';
 import { duration, nodeInfo, publicAddresses, routingTables, searches, storage } from './report.js';
 
@@ -39,7 +39,8 @@ const NO_IDENTITY = 'An identity is required to perform this operation (run with
 /** What commands need beside the node. */
 export interface CommandParts {
   readonly node: DhtNode;
-  readonly hasIdentity: boolean;
+  /** Id of the node's own key, when it has one to sign and encrypt with. */
+  readonly publicKeyId: InfoHash | undefined;
   readonly out: (text: string) => void;
   readonly error: (text: string) => void;
   /** Switches the log on or off; with a key only lines that name it. */
@@ -73,7 +74,7 @@ export class DhtnodeCommands {
         out(COMMANDS);
         return true;
       case 'll':
-        out(nodeInfo(node, this.ongoing));
+        out(nodeInfo(node, this.parts.publicKeyId, this.ongoing));
         return true;
       case 'lr':
         out(routingTables(node));
@@ -143,7 +144,7 @@ export class DhtnodeCommands {
       key = InfoHash.of(keyText);
       out(`Using h(${keyText}) = ${key}\n`);
     }
-    if ((word === 's' || word === 'e') && !this.parts.hasIdentity) {
+    if ((word === 's' || word === 'e') && this.parts.publicKeyId === undefined) {
       error(`${NO_IDENTITY}\n`);
       return;
     }
@@ -163,23 +164,23 @@ export class DhtnodeCommands {
       case 'l':
         return this.listen(key, Query.parse(rest));
       case 'cl':
-        this.listens.get(Number(args[0]))?.abort();
+        if (/^\d+$/.test(args[0] ?? '')) this.listens.get(Number(args[0]))?.abort();
+        else this.parts.error('Syntax: cl [key] [token]\n');
         return;
       case 'p':
-        return this.put(key, () => this.parts.node.put(key, textValue(rest)), 'Put');
+        return this.put(() => this.parts.node.put(key, textValue(rest)));
       case 'pp':
-        return this.put(key, () => this.parts.node.put(key, textValue(rest), { isPermanent: true }), 'Put');
+        return this.put(() => this.parts.node.put(key, textValue(rest), { isPermanent: true }));
       case 'cpp':
         this.parts.node.cancelPut(key, BigInt(`0x${/^[0-9a-f]{1,16}$/i.test(args[0] ?? '') ? args[0] : '0'}`));
         return;
       case 's':
-        return this.put(key, async () => (await this.parts.node.putSigned(key, textValue(rest))).id, 'Put signed');
-      case 'e':
-        return this.put(
-          key,
-          () => this.parts.node.putEncrypted(key, textValue(args.slice(1).join(' ')), recipient(args[0])),
-          'Put encrypted',
-        );
+        return this.putSecure('signed', async () => (await this.parts.node.putSigned(key, textValue(rest))).id);
+      case 'e': {
+        const [to, ...words] = args;
+        const value = textValue(words.join(' '));
+        return this.putSecure('encrypted', () => this.parts.node.putEncrypted(key, value, recipient(to)));
+      }
       default:
         return this.announce(key, Number(args[0]));
     }
@@ -205,15 +206,8 @@ export class DhtnodeCommands {
     const startMs = performance.now();
     try {
       for (const entry of await this.parts.node.query(key, query)) {
-        const fields = [
-          entry.id === undefined ? undefined : `Id:${entry.id.toString(16)}`,
-          entry.valueType === undefined ? undefined : `ValueType:${entry.valueType}`,
-          entry.ownerPk === undefined ? undefined : `Owner:${entry.ownerPk}`,
-          entry.seq === undefined ? undefined : `Seq:${entry.seq}`,
-          entry.userType === undefined ? undefined : `UserType:${entry.userType}`,
-        ];
-        const text = fields.filter((field) => field !== undefined).join(' ');
-        out(`Query: found field value index after ${duration(performance.now() - startMs)}\n\tIndex[${text}]\n`);
+        const took = duration(performance.now() - startMs);
+        out(`Query: found field value index after ${took}\n\tIndex[${fieldList(entry)}]\n`);
       }
       out(`Query: completed, took ${duration(performance.now() - startMs)}\n`);
     } catch {
@@ -230,8 +224,8 @@ export class DhtnodeCommands {
     out(`Listening, token: ${token}\n`);
     try {
       for await (const { values, isExpired } of this.parts.node.listen(key, { query, signal: controller.signal })) {
-        if (!isExpired) total += values.length;
-        out(`Listen: ${isExpired ? 'expired' : 'found'} ${values.length} values (total ${total})\n`);
+        total += isExpired ? -values.length : values.length;
+        out(`Listen: found ${values.length} values${isExpired ? ' expired' : ''} (total ${total})\n`);
         for (const value of values) out(`\t${value}\n`);
       }
     } finally {
@@ -239,15 +233,32 @@ export class DhtnodeCommands {
     }
   }
 
-  private async put(_key: InfoHash, run: () => Promise<bigint>, what: string): Promise<void> {
+  private async put(run: () => Promise<bigint>): Promise<void> {
+    const { id, took } = await this.outcome(run);
+    if (id === undefined) this.parts.out(`Put: failure, took ${took}. Value ID: 0\n`);
+    else this.parts.out(`Put: success, took ${took}. Value ID: ${id.toString(16)}\n`);
+  }
+
+  /** As dhtnode says it, which is not as it says it of plain puts, and with the id, which it leaves out. */
+  private async putSecure(how: 'signed' | 'encrypted', run: () => Promise<bigint>): Promise<void> {
+    const { id, took } = await this.outcome(run);
+    if (id === undefined) this.parts.out(`Put ${how}: failure (took ${took})\n`);
+    else this.parts.out(`Put ${how}: success (took ${took}). Value ID: ${id.toString(16)}\n`);
+  }
+
+  /** The id of what was put, or undefined when it failed, which says why where there is more to say. */
+  private async outcome(
+    run: () => Promise<bigint>,
+  ): Promise<{ readonly id: bigint | undefined; readonly took: string }> {
     const startMs = performance.now();
-    const took = (): string => duration(performance.now() - startMs);
     try {
       const id = await run();
-      this.parts.out(`${what}: success, took ${took()}. Value ID: ${id.toString(16)}\n`);
+      return { id, took: duration(performance.now() - startMs) };
     } catch (error) {
-      if (error instanceof AtollError && error.code !== 'DHT_PUT_FAILED') this.parts.error(`${error.message}\n`);
-      this.parts.out(`${what}: failure, took ${took()}.\n`);
+      if (!(error instanceof AtollError) || error.code !== 'DHT_PUT_FAILED') {
+        this.parts.error(`${errorMessage(error)}\n`);
+      }
+      return { id: undefined, took: duration(performance.now() - startMs) };
     }
   }
 
@@ -265,8 +276,19 @@ export class DhtnodeCommands {
       () => true,
       () => false,
     );
-    out(`Announce: ${ok ? 'success' : 'failure'}, took ${duration(performance.now() - startMs)}\n`);
+    out(`Announce: ${ok ? 'success' : 'failure'} (took ${duration(performance.now() - startMs)})\n`);
   }
+}
+
+function fieldList({ id, valueType, ownerPk, seq, userType }: FieldValues): string {
+  const fields = [
+    id === undefined ? undefined : `Id:${id.toString(16)}`,
+    valueType === undefined ? undefined : `ValueType:${valueType}`,
+    ownerPk === undefined ? undefined : `Owner:${ownerPk}`,
+    seq === undefined ? undefined : `Seq:${seq}`,
+    userType === undefined ? undefined : `UserType:${userType}`,
+  ];
+  return fields.filter((field) => field !== undefined).join(',');
 }
 
 function textValue(text: string): Value {

@@ -57,7 +57,7 @@ export const USAGE = `Usage: atoll dhtnode [options]
 A DHT node with the options of OpenDHT's dhtnode. Without -s or -d it reads commands ('h' lists them).
 
   -p, --port N               UDP port; 0 or left out: any (the one of last time with -f)
-  -n, --net N                network id, decimal or 0x hexadecimal
+  -n, --net N                network id, decimal, 0x hexadecimal or 0 octal
   -b, --bootstrap HOST[:PORT] join the network through this node (port 4222 when left out)
   -D, --peer-discovery       find other nodes on the LAN, and be found
   -f, --persist FILE         keep node id, known nodes and values in FILE
@@ -96,7 +96,7 @@ export function parseDhtnodeOptions(args: readonly string[]): DhtnodeOptions {
     help: values.help ?? false,
     version: values.version ?? false,
     port: wholeNumber(values.port, '-p', 65_535) ?? 0,
-    network: wholeNumber(values.net, '-n', 0xffff_ffff) ?? 0,
+    network: wholeNumber(decimalOf(values.net), '-n', 0xffff_ffff) ?? 0,
     bootstrap: values.bootstrap?.at(-1)?.replace(/^=/, ''),
     generateIdentity: values.identity ?? false,
     saveIdentity: values['save-identity'],
@@ -117,6 +117,11 @@ export function parseDhtnodeOptions(args: readonly string[]): DhtnodeOptions {
 
 function parse(args: readonly string[]) {
   return parseArgs({ args: [...args], options: FLAGS, strict: true, allowPositionals: false }).values;
+}
+
+/** A leading 0 makes a network id octal, as for dhtnode. */
+function decimalOf(text: string | undefined): string | undefined {
+  return text !== undefined && /^0[0-7]+$/.test(text) ? String(Number.parseInt(text, 8)) : text;
 }
 
 function wholeNumber(text: string | undefined, flag: string, most: number): number | undefined {

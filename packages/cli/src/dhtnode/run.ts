@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { errorMessage, type Logger, UsageError } from '@atoll/base';
-import { DhtNode } from '@atoll/dht';
+import { DhtNode, rehearse } from '@atoll/dht';
 import type { Identity } from '@atoll/identity';
+import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 import { DhtnodeCommands } from './commands.js';
 import { identityOf } from './identity.js';
@@ -12,6 +13,8 @@ import { type DhtnodeOptions, parseDhtnodeOptions, USAGE } from './options.js';
 import { runningOn } from './report.js';
 
 const UNLIMITED = -1;
+/** The node has joined its network by then and is idle, or busy enough to need no rehearsal. */
+const REHEARSE_AFTER_MS = 1500;
 
 /** Runs a node as `dhtnode` does; resolves to the exit code. Throws a usage error for wrong arguments. */
 export async function runDhtnode(args: readonly string[]): Promise<number> {
@@ -26,7 +29,9 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
   }
   if (options.daemonize) return daemonize(args);
   const log = await openLog(options);
-  const stopped = stopSignals();
+  // As dhtnode: a closed terminal does not end it.
+  process.on('SIGHUP', () => {});
+  const stopped = stopSignal();
   const sink = new SwitchableLog(log.logger, options.verbose);
   try {
     const identity = await identityOf(options);
@@ -34,8 +39,10 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
     if (options.bootstrap !== undefined) process.stdout.write(`Bootstrap: ${options.bootstrap}\n`);
     process.stdout.write(`${runningOn(node)}\n`);
     if (identity !== undefined) process.stdout.write(`Public key ID ${identity.certificate.id}\n`);
-    if (options.service) await stopped;
-    else await interact(node, identity, sink, stopped);
+    if (options.service) {
+      setTimeout(() => void rehearse(), REHEARSE_AFTER_MS).unref();
+      await stopped;
+    } else await interact(node, identity, sink, stopped);
     process.stdout.write('\nStopping node...\n');
     await node.close();
     return 0;
@@ -106,7 +113,7 @@ async function interact(
   process.stdout.write(" (type 'h' or 'help' for a list of possible commands)\n\n");
   const commands = new DhtnodeCommands({
     node,
-    hasIdentity: identity !== undefined,
+    publicKeyId: identity?.certificate.id,
     out: (text) => void process.stdout.write(text),
     error: (text) => void process.stderr.write(text),
     toggleLog: (key) => log.toggle(key),
@@ -119,6 +126,8 @@ async function interact(
   });
   lines.prompt();
   lines.on('line', (line) => {
+    // A terminal shows what is typed; where there is none dhtnode repeats each command before it answers.
+    if (!process.stdin.isTTY) process.stdout.write(`${line}\n`);
     if (commands.run(line)) lines.prompt();
     else lines.close();
   });
@@ -129,15 +138,6 @@ async function interact(
 
 async function closed(lines: Interface): Promise<void> {
   await once(lines, 'close');
-}
-
-/** Resolves at the first SIGINT or SIGTERM; SIGHUP is ignored, as by dhtnode. */
-async function stopSignals(): Promise<void> {
-  process.on('SIGHUP', () => {});
-  const controller = new AbortController();
-  const { signal } = controller;
-  await Promise.race([once(process, 'SIGINT', { signal }), once(process, 'SIGTERM', { signal })]);
-  controller.abort();
 }
 
 /** Starts the same node in the background, detached from this terminal. */

@@ -81,6 +81,7 @@ export class RequestEngine {
   private readonly parts: RequestEngineParts;
   private readonly pending = new Set<Request>();
   private readonly addressPings = new Map<number, AddressPing>();
+  private bytes = 0;
 
   constructor(parts: RequestEngineParts) {
     this.parts = parts;
@@ -89,6 +90,11 @@ export class RequestEngine {
   /** Requests under way. */
   get size(): number {
     return this.pending.size;
+  }
+
+  /** Bytes of their datagrams, kept to be sent again. */
+  get heldBytes(): number {
+    return this.bytes;
   }
 
   /** Pings under way to addresses whose node is not known yet. */
@@ -102,6 +108,7 @@ export class RequestEngine {
     node.requests ??= new Map();
     node.requests.set(tid, request);
     this.pending.add(request);
+    for (const packet of packets) this.bytes += packet.length;
     this.transmit(request);
     return request;
   }
@@ -156,7 +163,7 @@ export class RequestEngine {
   /** The node does not answer, or cannot be reached: all its requests end. */
   expireNode(node: NodeRecord): void {
     if (node.isExpired) return;
-    node.isExpired = true;
+    node.expire(this.parts.clock.nowMs());
     const requests = node.requests === undefined ? [] : [...node.requests.values()];
     for (const request of requests) this.end(request);
     this.parts.onNodeExpired(node);
@@ -188,7 +195,7 @@ export class RequestEngine {
   private end(request: Request): void {
     request.isPending = false;
     this.parts.scheduler.cancel(request.job);
-    this.pending.delete(request);
+    if (this.pending.delete(request)) for (const packet of request.packets) this.bytes -= packet.length;
     const { requests } = request.node;
     if (requests?.get(request.tid) === request) {
       requests.delete(request.tid);
@@ -213,7 +220,8 @@ export class RequestEngine {
     }
     if (request.attempts >= MAX_ATTEMPTS) {
       this.end(request);
-      this.expireNode(request.node);
+      // A node that was heard meanwhile lives: only this request got lost.
+      if (request.node.timeMs <= request.sentMs) this.expireNode(request.node);
       request.handler.onExpired?.();
       return;
     }

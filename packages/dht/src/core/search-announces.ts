@@ -8,6 +8,8 @@ import type { ValueTypes } from './value-types.js';
 
 /** A permanent value is announced again so long before it would expire, in ms (protocol/dht.md 18.3). */
 const REANNOUNCE_MARGIN_MS = 10_000;
+/** Values up to this size are put on likely nodes before the search has shown that they are the right ones. */
+const EARLY_BYTES = 512;
 const ERROR_NOT_FOUND = 404;
 const ERROR_UNAUTHORIZED = 401;
 
@@ -40,6 +42,11 @@ export class SearchAnnounces {
 
   get size(): number {
     return this.entries.size;
+  }
+
+  /** What is announced. */
+  *all(): IterableIterator<SearchAnnounce> {
+    for (const entry of this.entries.values()) yield entry.announce;
   }
 
   /** The value announced under an id, if any. */
@@ -79,7 +86,12 @@ export class SearchAnnounces {
   step(search: Search, nowMs: number, isSynced: boolean): void {
     if (this.entries.size === 0) return;
     const ready = search.ready(TARGET_NODES, nowMs);
+    const early = isSynced ? [] : search.early(nowMs);
     for (const entry of [...this.entries.values()]) {
+      const { announce } = entry;
+      if (!announce.isPermanent && announce.value.sizeBytes <= EARLY_BYTES) {
+        for (const searchNode of early) this.announceTo(search, searchNode, announce, nowMs);
+      }
       for (const searchNode of ready) this.announceTo(search, searchNode, entry.announce, nowMs);
       if (isSynced) this.report(search, entry);
     }
@@ -181,6 +193,7 @@ export class SearchAnnounces {
   private acknowledged(search: Search, searchNode: SearchNode, announce: SearchAnnounce, status: AnnounceStatus): void {
     status.request = undefined;
     status.isAcknowledged = true;
+    searchNode.isCandidate = false;
     searchNode.node.acceptedToken();
     status.nextMs = announce.isPermanent
       ? search.parts.clock.nowMs() + this.types.of(announce.value).expirationMs - REANNOUNCE_MARGIN_MS
@@ -196,6 +209,7 @@ export class SearchAnnounces {
   ): Pick<RequestHandler, 'onFirstTimeout' | 'onError' | 'onExpired'> {
     const again = (): void => {
       status.request = undefined;
+      searchNode.isCandidate = false;
       search.step();
     };
     return {
