@@ -19,6 +19,19 @@ const whole = (least: number, most: number, what: string) =>
     v.maxValue(most, what),
   );
 
+const truth = (flag: string) =>
+  v.union(
+    [
+      v.boolean(),
+      v.pipe(
+        v.picklist(['true', 'false'], `${flag} takes true or false`),
+        v.transform((value) => value === 'true'),
+      ),
+    ],
+    `${flag} takes true or false`,
+  );
+const text = (flag: string) => v.optional(v.pipe(v.string(), v.minLength(1, `${flag} must not be empty`)));
+
 /** One setting: how it is checked, named in each place, and described. The only list of settings there is. */
 interface Setting<S extends v.GenericSchema> {
   readonly schema: S;
@@ -84,20 +97,95 @@ export const SETTINGS = {
     text: 'Other nodes to join, as a;b:port; none is needed on a LAN',
   }),
   peerDiscovery: setting({
-    schema: v.union(
-      [
-        v.boolean(),
-        v.pipe(
-          v.picklist(['true', 'false'], 'peer-discovery takes true or false'),
-          v.transform((value) => value === 'true'),
-        ),
-      ],
-      'peer-discovery takes true or false',
-    ),
+    schema: truth('peer-discovery'),
     fallback: true,
     flag: 'peer-discovery',
     value: 'true|false',
     text: 'Find other nodes on the LAN, and be found',
+  }),
+  certificate: setting({
+    schema: text('certificate'),
+    fallback: undefined,
+    flag: 'certificate',
+    value: 'FILE',
+    text: 'Certificate (PEM, with its chain) for services over TLS; taken anew when it changes',
+  }),
+  privateKey: setting({
+    schema: text('private-key'),
+    fallback: undefined,
+    flag: 'private-key',
+    value: 'FILE',
+    text: 'Private key (PEM) of the certificate',
+  }),
+  names: setting({
+    schema: truth('names'),
+    fallback: true,
+    flag: 'names',
+    value: 'true|false',
+    text: 'Run a name server: user names instead of 40 digits',
+  }),
+  namesPort: setting({
+    schema: whole(0, 65_535, 'names-port takes a number from 0 to 65535'),
+    fallback: 8000,
+    flag: 'names-port',
+    value: 'N',
+    text: 'TCP port of the name server; 0 lets the system choose',
+  }),
+  namesTlsPort: setting({
+    schema: whole(0, 65_535, 'names-tls-port takes a number from 0 to 65535'),
+    fallback: 8001,
+    flag: 'names-tls-port',
+    value: 'N',
+    text: 'TCP port of the name server over TLS, opened with --certificate',
+  }),
+  namesStore: setting({
+    schema: text('names-store'),
+    fallback: undefined,
+    flag: 'names-store',
+    value: 'PLACE',
+    text: 'Where names are kept: a file, or postgres://USER@HOST/DATABASE; in the state directory when left out',
+  }),
+  namesStorePasswordFile: setting({
+    schema: text('names-store-password-file'),
+    fallback: undefined,
+    flag: 'names-store-password-file',
+    value: 'FILE',
+    text: 'File with the password of the database of names',
+  }),
+  namesUpstream: setting({
+    schema: text('names-upstream'),
+    fallback: undefined,
+    flag: 'names-upstream',
+    value: 'URL',
+    text: 'Name server to ask for names that are not known here; none when left out',
+  }),
+  namesApproval: setting({
+    schema: truth('names-approval'),
+    fallback: false,
+    flag: 'names-approval',
+    value: 'true|false',
+    text: 'Registrations wait until the operator approves them',
+  }),
+  namesLookAlikes: setting({
+    schema: truth('names-look-alikes'),
+    fallback: false,
+    flag: 'names-look-alikes',
+    value: 'true|false',
+    text: 'Take names that look like registered ones',
+  }),
+  namesUnicode: setting({
+    schema: truth('names-unicode'),
+    fallback: false,
+    flag: 'names-unicode',
+    value: 'true|false',
+    text: 'Take names in any one script; apps before 2025 know only a-z, 0-9, - and _',
+  }),
+  namesTrustedProxies: setting({
+    schema: list,
+    fallback: [] as string[],
+    flag: 'names-trusted-proxies',
+    value: 'LIST',
+    text: 'Reverse proxies whose X-Forwarded-For is believed',
   }),
 } as const;
 

@@ -4,6 +4,7 @@ import type { Logger } from '@atoll/base';
 import type { HubConfiguration } from './configuration.js';
 import { DhtService } from './dht-service.js';
 import { lanAddresses } from './lan-addresses.js';
+import { NamesService } from './names-service.js';
 import { StateDirectory, writeAtomically } from './state-directory.js';
 import { type HubService, Supervisor } from './supervisor.js';
 
@@ -18,6 +19,11 @@ export interface ReadyFacts {
     readonly id: string;
     readonly network: number;
     readonly batched: boolean;
+  };
+  readonly names?: {
+    /** What to enter as name server. */
+    readonly url: string;
+    readonly urlTls?: string;
   };
 }
 
@@ -44,9 +50,11 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     nowMs: () => performance.now(),
     wait: (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal }).catch(() => {}),
   };
-  const services: [name: string, make: () => HubService][] = [
-    ['dht', () => new DhtService(configuration, state.file('dht-node'), addresses, logger)],
+  const all: [name: string, isWanted: boolean, make: () => HubService][] = [
+    ['dht', true, () => new DhtService(configuration, state.file('dht-node'), addresses, logger)],
+    ['names', configuration.names, () => new NamesService(configuration, state.file('names.db'), addresses, logger)],
   ];
+  const services = all.filter(([, isWanted]) => isWanted);
   const running: Supervisor[] = [];
   const stop = async (): Promise<void> => {
     if (readyFile !== undefined) await rm(readyFile, { force: true });
@@ -55,7 +63,7 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
   };
   try {
     const facts: Record<string, unknown> = { version };
-    for (const [name, make] of services) {
+    for (const [name, , make] of services) {
       const service = new Supervisor(make, parts);
       running.push(service);
       facts[name] = await service.start();
