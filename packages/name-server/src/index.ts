@@ -13,4 +13,3 @@ export { NameServer, type NameServerComponents, type NameServerOptions } from '.
 export type { UpstreamOptions } from './server/upstream.js';
 export type { Change, NameStore, Registered, ReservedName, StoredName } from './store/name-store.js';
 export { openNameStore } from './store/open-name-store.js';
-export { withoutPassword } from './store/postgres-name-store.js';

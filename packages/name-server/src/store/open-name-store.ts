@@ -1,5 +1,4 @@
 import type { NameStore } from './name-store.js';
-import { PostgresNameStore } from './postgres-name-store.js';
 import { SqliteNameStore } from './sqlite-name-store.js';
 
 /**
@@ -7,5 +6,8 @@ import { SqliteNameStore } from './sqlite-name-store.js';
  * given, or be left to PostgreSQL's own `PGPASSWORD` and `~/.pgpass`.
  */
 export async function openNameStore(place: string, password?: string): Promise<NameStore> {
-  return /^postgres(ql)?:\/\//.test(place) ? PostgresNameStore.open(place, password) : SqliteNameStore.open(place);
+  if (!/^postgres(ql)?:\/\//.test(place)) return SqliteNameStore.open(place);
+  // Few hubs have a database of their own: the others need not load its client.
+  const { PostgresNameStore } = await import('./postgres-name-store.js');
+  return PostgresNameStore.open(place, password);
 }

@@ -360,6 +360,6 @@ function stored(row: Row): StoredName {
 }
 
 /** The address of a database as it may be shown. */
-export function withoutPassword(url: string): string {
+function withoutPassword(url: string): string {
   return url.replace(/^([a-z]+:\/\/[^:@/]*):[^@]*@/i, '$1@').replace(/([?&]password=)[^&]*/gi, '$1…');
 }
