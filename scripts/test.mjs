@@ -8,7 +8,7 @@ import { installIfNeeded, isNodeRecent } from './prepare.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const inCi = process.env.CI === 'true';
-const PEERS = ['dhtnode', 'python3-opendht', 'jami-daemon', 'iproute2', 'dbus', 'nftables', 'python3'];
+const PEERS = ['dhtnode', 'python3-opendht', 'jami-daemon', 'iproute2', 'dbus', 'nftables', 'python3', 'postgresql'];
 const MINUTE = 60_000;
 let passed = 0;
 let failed = 0;

@@ -44,6 +44,9 @@ export function openEngine(path: string): Engine {
     | { readonly DatabaseSync: new (path: string) => BuiltInDatabase }
     | undefined;
   if (builtIn !== undefined) return new builtIn.DatabaseSync(path);
+  // What loads libsql reads a report of the process, for which Node would look up the names of all open sockets' peers:
+  // packets to a name server nobody asked for, and seconds of waiting where there is none.
+  if (process.report !== undefined) Object.assign(process.report, { excludeNetwork: true });
   const Libsql = createRequire(import.meta.url)('libsql') as new (path: string) => LibsqlDatabase;
   const database = new Libsql(path);
   return {
