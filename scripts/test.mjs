@@ -142,6 +142,8 @@ async function installAnywhere() {
         join(folder, 'state'),
         '--dht-port',
         '0',
+        '--names-port',
+        '0',
         '--host',
         '127.0.0.1',
       ],

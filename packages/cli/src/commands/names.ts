@@ -1,7 +1,14 @@
 import { Command } from 'commander';
 import { lookup, type RegisterOptions, register, type ServerOptions } from '../names/ask.js';
 import { change, type ListOptions, list, log, type ManageOptions, reserve } from '../names/manage.js';
-import { DEFAULT_PORT, DEFAULT_TLS_PORT, type ServeOptions, serve } from '../names/serve.js';
+import {
+  DEFAULT_LOOKUP_RATE,
+  DEFAULT_PORT,
+  DEFAULT_REGISTRATION_RATE,
+  DEFAULT_TLS_PORT,
+  type ServeOptions,
+  serve,
+} from '../names/serve.js';
 import { type StoreOptions, withStoreOptions } from '../names/store-options.js';
 import { exportNames, type ImportOptions, importNames } from '../names/transfer.js';
 
@@ -23,6 +30,8 @@ export function namesCommand(): Command {
     .option('--allow-look-alikes', 'Take names that look like registered ones')
     .option('--unicode', 'Take names in any one script; apps before 2025 know only a-z, 0-9, - and _')
     .option('--read-only', 'Take no registrations')
+    .option('--lookup-rate <N>', 'Look-ups of one client address each second', DEFAULT_LOOKUP_RATE)
+    .option('--registration-rate <N>', 'Registrations of one client address each second', DEFAULT_REGISTRATION_RATE)
     .option('--trusted-proxies <LIST>', 'Reverse proxies whose X-Forwarded-For is believed')
     .option('--ready-file <FILE>', 'Write the address as JSON to FILE once it answers')
     .option('--json', 'Log as one JSON object per line')

@@ -20,6 +20,8 @@ export interface ServeOptions extends StoreOptions {
   readonly unicode?: boolean;
   readonly readOnly?: boolean;
   readonly trustedProxies?: string;
+  readonly lookupRate: string;
+  readonly registrationRate: string;
   readonly readyFile?: string;
   readonly json?: boolean;
 }
@@ -51,6 +53,7 @@ export async function serve(options: ServeOptions): Promise<void> {
         refusesLookAlikes: !(options.allowLookAlikes ?? false),
         allowsUnicode: options.unicode ?? false,
         isReadOnly: options.readOnly ?? false,
+        ...rates(options),
         http: { trustedProxies: listOf(options.trustedProxies) },
       },
     );
@@ -77,6 +80,29 @@ export async function serve(options: ServeOptions): Promise<void> {
 /** Port of the name server when none is given. */
 export const DEFAULT_PORT = String(SETTINGS.namesPort.fallback);
 export const DEFAULT_TLS_PORT = String(SETTINGS.namesTlsPort.fallback);
+
+/** Look-ups and registrations of one client address each second when nothing else is said. */
+export const DEFAULT_LOOKUP_RATE = '100';
+export const DEFAULT_REGISTRATION_RATE = '1';
+/** How many seconds' worth may come at once: a page of contacts, a class behind one router. */
+const LOOKUP_BURST_SECONDS = 10;
+const REGISTRATION_BURST_SECONDS = 100;
+
+function rates({ lookupRate, registrationRate }: ServeOptions) {
+  const lookupsPerSecond = rate('--lookup-rate', lookupRate);
+  const registrationsPerSecond = rate('--registration-rate', registrationRate);
+  return {
+    lookupsPerSecond,
+    lookupBurst: lookupsPerSecond * LOOKUP_BURST_SECONDS,
+    registrationsPerSecond,
+    registrationBurst: registrationsPerSecond * REGISTRATION_BURST_SECONDS,
+  };
+}
+
+function rate(flag: string, text: string): number {
+  if (/^\d+(\.\d+)?$/.test(text) && Number(text) > 0) return Number(text);
+  throw new UsageError(`${flag} takes a number above 0, not “${text}”.`);
+}
 
 function port(flag: string, text: string): number {
   if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
