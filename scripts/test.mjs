@@ -18,6 +18,7 @@ const PEERS = [
   'python3',
   'openssl',
   'gnutls-bin',
+  'postgresql',
 ];
 const MINUTE = 60_000;
 let passed = 0;
@@ -151,6 +152,8 @@ async function installAnywhere() {
         '--state',
         join(folder, 'state'),
         '--dht-port',
+        '0',
+        '--names-port',
         '0',
         '--host',
         '127.0.0.1',

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { dhtnodeCommand } from './commands/dhtnode.js';
+import { namesCommand } from './commands/names.js';
 import { proxyCommand, upCommand } from './commands/up.js';
 import { VERSION } from './version.js';
 
@@ -14,10 +15,10 @@ export async function runProgram(): Promise<0 | 1> {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
-  for (const command of [upCommand(), proxyCommand(), dhtnodeCommand()]) {
-    command
-      .exitOverride()
-      .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
+  for (const command of [upCommand(), proxyCommand(), dhtnodeCommand(), namesCommand()]) {
+    for (const each of [command, ...command.commands]) {
+      each.exitOverride().configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
+    }
     program.addCommand(command);
   }
   try {

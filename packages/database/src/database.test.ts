@@ -42,6 +42,9 @@ test('rows go in and come out as they were', () => {
     ['b', 'é'],
   );
   assert.throws(() => insert.run('b', 1, null), /UNIQUE/);
+  const byBytes = database.prepare<{ name: string }>('SELECT name FROM word WHERE bytes IS ?');
+  assert.equal(byBytes.get(Buffer.from([1, 0, 255]))?.name, 'é', 'bytes alone');
+  assert.deepEqual(byBytes.all(null), [{ name: 'b' }], 'null alone');
 });
 
 test('a transaction keeps all or nothing, also when nested', () => {

@@ -19,13 +19,14 @@ interface BuiltInDatabase extends Engine {
   prepare(sql: string): EngineStatement;
 }
 
+/** Values come as one array: a single `null` or bytes would be taken for an object of named parameters. */
 interface LibsqlStatement {
-  run(...values: SqlValue[]): { readonly changes: number };
+  run(values: readonly SqlValue[]): { readonly changes: number };
   raw(): LibsqlStatement;
   columns(): readonly { readonly name: string }[];
-  get(...values: SqlValue[]): unknown[] | undefined;
-  all(...values: SqlValue[]): unknown[][];
-  iterate(...values: SqlValue[]): Iterable<unknown[]>;
+  get(values: readonly SqlValue[]): unknown[] | undefined;
+  all(values: readonly SqlValue[]): unknown[][];
+  iterate(values: readonly SqlValue[]): Iterable<unknown[]>;
 }
 
 interface LibsqlDatabase {
@@ -43,6 +44,9 @@ export function openEngine(path: string): Engine {
     | { readonly DatabaseSync: new (path: string) => BuiltInDatabase }
     | undefined;
   if (builtIn !== undefined) return new builtIn.DatabaseSync(path);
+  // What loads libsql reads a report of the process, for which Node would look up the names of all open sockets' peers:
+  // packets to a name server nobody asked for, and seconds of waiting where there is none.
+  if (process.report !== undefined) Object.assign(process.report, { excludeNetwork: true });
   const Libsql = createRequire(import.meta.url)('libsql') as new (path: string) => LibsqlDatabase;
   const database = new Libsql(path);
   return {
@@ -62,22 +66,22 @@ class LibsqlRows implements EngineStatement {
   }
 
   run(...values: SqlValue[]): { readonly changes: number } {
-    return this.statement.run(...values);
+    return this.statement.run(values);
   }
 
   get(...values: SqlValue[]): Record<string, unknown> | undefined {
-    const row = this.rows().get(...values);
+    const row = this.rows().get(values);
     return row === undefined ? undefined : this.named(row);
   }
 
   all(...values: SqlValue[]): Record<string, unknown>[] {
     return this.rows()
-      .all(...values)
+      .all(values)
       .map((row) => this.named(row));
   }
 
   *iterate(...values: SqlValue[]): Iterable<Record<string, unknown>> {
-    for (const row of this.rows().iterate(...values)) yield this.named(row);
+    for (const row of this.rows().iterate(values)) yield this.named(row);
   }
 
   private rows(): LibsqlStatement {

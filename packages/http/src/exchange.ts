@@ -25,6 +25,8 @@ export class Exchange {
   parameters: readonly string[] = [];
   /** Headers of every answer, e.g. for CORS; set by the server before the handler runs. */
   standingHeaders: HeaderList = [];
+  /** Hears the status of the answer; set by the server. */
+  answered: ((status: number) => void) | undefined;
   private readonly trustedProxies: ReadonlySet<string>;
   private readonly search: string;
   private gone: AbortController | undefined;
@@ -150,6 +152,7 @@ export class Exchange {
 
   /** Status and headers alone, for an answer that is written piece by piece to `response`. */
   head(status: number, headers: HeaderList): void {
+    this.answered?.(status);
     this.response.writeHead(status, [...headers, ...this.standingHeaders]);
   }
 
@@ -163,6 +166,7 @@ export class Exchange {
     if (this.standingHeaders.length > 0) list.push(...this.standingHeaders);
     // A body that was not read to its end would be taken for the next request.
     if (!this.request.complete && hasBody(this.request)) list.push('Connection', 'close');
+    this.answered?.(status);
     response.writeHead(status, list);
     response.end(body);
   }
@@ -177,6 +181,7 @@ export class Exchange {
     if (response.headersSent || response.destroyed) return;
     const length = status === 204 || status === 304 ? [] : ['Content-Length', '0'];
     const close = !this.request.complete && hasBody(this.request) ? ['Connection', 'close'] : [];
+    this.answered?.(status);
     response.writeHead(status, [...length, ...headers, ...this.standingHeaders, ...close]);
     response.end();
   }

@@ -236,7 +236,7 @@ class Engine {
 
   handle(request: IncomingMessage, response: ServerResponse): void {
     const exchange = new Exchange(request, response, this.trustedProxies);
-    if (this.answers !== undefined) response.once('finish', () => this.count(response.statusCode));
+    if (this.answers !== undefined) exchange.answered = this.count;
     const { cors } = this.options;
     try {
       if (this.isClosing) response.shouldKeepAlive = false;
@@ -318,7 +318,7 @@ class Engine {
     return this.options.errorBody?.(status, code, message) ?? JSON.stringify({ error: { code, message } });
   }
 
-  private count(status: number): void {
+  private readonly count = (status: number): void => {
     let counter = this.answersByStatus.get(status);
     if (counter === undefined) {
       counter = this.answers?.with(this.options.name ?? 'http', String(status));
@@ -326,7 +326,7 @@ class Engine {
       this.answersByStatus.set(status, counter);
     }
     counter.increment();
-  }
+  };
 }
 
 /** Binds one entry of the options: one server for each of its addresses, all on one port. */

@@ -4,6 +4,7 @@ import type { Logger } from '@atoll/base';
 import type { HubConfiguration } from './configuration.js';
 import { DhtService } from './dht-service.js';
 import { lanAddresses } from './lan-addresses.js';
+import { NamesService } from './names-service.js';
 import { ProxyService } from './proxy-service.js';
 import { StateDirectory, writeAtomically } from './state-directory.js';
 import { type HubService, Supervisor } from './supervisor.js';
@@ -22,6 +23,11 @@ export interface ReadyFacts {
   };
   readonly proxy?: {
     /** What to enter as DHT proxy. */
+    readonly url: string;
+    readonly urlTls?: string;
+  };
+  readonly names?: {
+    /** What to enter as name server. */
     readonly url: string;
     readonly urlTls?: string;
   };
@@ -59,9 +65,11 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
   };
   const makeProxy = (): HubService =>
     new ProxyService({ state, logger, node: () => dht?.node }, configuration, addresses);
+  const makeNames = (): HubService => new NamesService(configuration, state.file('names.db'), addresses, logger);
   const all: [name: string, isWanted: boolean, make: () => HubService][] = [
     ['dht', true, makeDht],
     ['proxy', configuration.proxy, makeProxy],
+    ['names', configuration.names, makeNames],
   ];
   const services = all.filter(([name, isWanted]) => isWanted && (options.only?.includes(name) ?? true));
   const running: Supervisor[] = [];

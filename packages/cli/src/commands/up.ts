@@ -14,10 +14,9 @@ interface UpOptions {
 
 /** `atoll up`: the hub in the foreground. */
 export function upCommand(): Command {
-  return hubCommand('up', 'Run the hub in the foreground: everything a LAN needs to use Jami', undefined).option(
-    '--no-proxy',
-    'Run no DHT proxy',
-  );
+  return hubCommand('up', 'Run the hub in the foreground: everything a LAN needs to use Jami', undefined)
+    .option('--no-proxy', 'Run no DHT proxy')
+    .option('--no-names', 'Run no name server');
 }
 
 /** `atoll proxy`: a DHT node with its proxy, and nothing else of the hub. */
@@ -46,16 +45,17 @@ function hubCommand(name: string, description: string, only: readonly string[] |
     });
 }
 
-/** Settings as text: `--no-proxy` is `--proxy false`. */
+/** Settings as text: `--no-names` is `--names false`. */
 function given(options: Readonly<Record<string, string | boolean | undefined>>): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(options).map(([name, value]) => [name, value === undefined ? undefined : String(value)]),
   );
 }
 
-function welcome({ dht, proxy }: ReadyFacts, messages: Messages): string {
+function welcome({ dht, proxy, names }: ReadyFacts, messages: Messages): string {
   const lines = ['', messages.hubRuns, '', `  ${messages.bootstrapLabel}:  ${dht.bootstrap}`];
   if (proxy !== undefined) lines.push(`  ${messages.proxyLabel}:  ${proxy.urlTls ?? proxy.url}`);
+  if (names !== undefined) lines.push(`  ${messages.namesLabel}:  ${names.url}`);
   lines.push('');
   if (dht.addresses.length > 1) lines.push(`${messages.otherAddresses} ${dht.addresses.slice(1).join(', ')}`);
   lines.push(messages.discoveryHint);

@@ -5,6 +5,7 @@ export const fr: Messages = {
   hubRuns: 'Atoll fonctionne. Dans les paramètres du compte de chaque application Jami, saisissez :',
   bootstrapLabel: 'Bootstrap (paramètres DHT)',
   proxyLabel: 'Mandataire DHT (pour les téléphones)',
+  namesLabel: 'Serveur de noms',
   discoveryHint:
     'Sur ce réseau, les applications où la « découverte locale des pairs » est activée le trouvent seules.',
   otherAddresses: 'On le joint aussi à',

@@ -1,0 +1,94 @@
+import { readFile } from 'node:fs/promises';
+import { AtollError, errorMessage, type Logger, UsageError } from '@atoll/base';
+import { NameServer, type NameStore, openNameStore } from '@atoll/name-server';
+import type { HubConfiguration } from './configuration.js';
+import type { HubService } from './supervisor.js';
+
+const PROBE_LIMIT_MS = 10_000;
+
+/** The hub's name server: user names instead of 40 digits. */
+export class NamesService implements HubService {
+  readonly name = 'names';
+  readonly failed: Promise<never> = new Promise(() => {});
+  private readonly configuration: HubConfiguration;
+  private readonly storePath: string;
+  private readonly addresses: readonly string[];
+  private readonly logger: Logger;
+  private store: NameStore | undefined;
+  private server: NameServer | undefined;
+
+  /** `storePath`: the file of names when no database is named; `addresses`: what people are told, the first one first. */
+  constructor(configuration: HubConfiguration, storePath: string, addresses: readonly string[], logger: Logger) {
+    this.configuration = configuration;
+    this.storePath = storePath;
+    this.addresses = addresses;
+    this.logger = logger;
+  }
+
+  async start(): Promise<Readonly<Record<string, unknown>>> {
+    const settings = this.configuration;
+    const { host, namesPort, namesTlsPort, certificate, privateKey, namesUpstream } = settings;
+    if ((certificate === undefined) !== (privateKey === undefined)) {
+      throw new UsageError('--certificate and --private-key belong together: name both files.');
+    }
+    const password = await passwordOf(settings.namesStorePasswordFile);
+    this.store = await openNameStore(settings.namesStore ?? this.storePath, password);
+    const secure =
+      certificate === undefined || privateKey === undefined
+        ? []
+        : [{ hosts: host, port: namesTlsPort, certificate: { certificate, privateKey } }];
+    this.server = await NameServer.open(
+      { store: this.store, logger: this.logger },
+      {
+        listen: [{ hosts: host, port: namesPort }, ...secure],
+        upstream: namesUpstream === undefined ? undefined : { server: namesUpstream },
+        needsApproval: settings.namesApproval,
+        refusesLookAlikes: !settings.namesLookAlikes,
+        allowsUnicode: settings.namesUnicode,
+        http: { trustedProxies: settings.namesTrustedProxies },
+      },
+    );
+    const url = this.url(false);
+    const urlTls = this.url(true);
+    return { ...(url === undefined ? {} : { url }), ...(urlTls === undefined ? {} : { urlTls }) };
+  }
+
+  /** Its health route answers, which reads the store. */
+  async probe(): Promise<void> {
+    const listening = this.server?.addresses.find(({ isSecure }) => !isSecure);
+    if (listening === undefined) throw new AtollError('NAMES_NOT_RUNNING', 'The name server is not running.');
+    const host = listening.host === '::' || listening.host === '0.0.0.0' ? '127.0.0.1' : listening.host;
+    const url = `http://${bracketed(host)}:${listening.port}/health`;
+    const answer = await fetch(url, { signal: AbortSignal.timeout(PROBE_LIMIT_MS) });
+    const body = await answer.text();
+    if (answer.status !== 200) {
+      throw new AtollError('NAMES_NOT_WELL', `The name server says that it is not well: ${body.slice(0, 200)}`);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.server?.close();
+    await this.store?.close();
+    this.server = undefined;
+    this.store = undefined;
+  }
+
+  private url(isSecure: boolean): string | undefined {
+    const port = this.server?.addresses.find((address) => address.isSecure === isSecure)?.port;
+    const address = this.addresses[0] ?? '127.0.0.1';
+    return port === undefined ? undefined : `${isSecure ? 'https' : 'http'}://${bracketed(address)}:${port}`;
+  }
+}
+
+function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+async function passwordOf(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return (await readFile(path, 'utf8')).split('\n')[0];
+  } catch (cause) {
+    throw new UsageError(`The password file ${path} cannot be read: ${errorMessage(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,122 @@
+import { errorCode, errorMessage, type Logger, silentLogger } from '@atoll/base';
+import {
+  AddressLimits,
+  type Exchange,
+  HttpServer,
+  type HttpServerOptions,
+  type ListenAddress,
+  type ListeningAt,
+  Metrics,
+  Router,
+} from '@atoll/http';
+import type { NameStore } from '../store/name-store.js';
+import { type NamePolicy, NameRoutes } from './name-routes.js';
+import { Upstream, type UpstreamOptions } from './upstream.js';
+
+export interface NameServerOptions extends Partial<NamePolicy> {
+  readonly listen: readonly ListenAddress[];
+  /** Path before the routes, such as `/names`; none when left out. */
+  readonly basePath?: string;
+  /** Another server, asked for names that are not known here. */
+  readonly upstream?: UpstreamOptions | undefined;
+  /** Look-ups of one client address: each second, and at once after a quiet time. */
+  readonly lookupsPerSecond?: number;
+  readonly lookupBurst?: number;
+  /** Registrations of one client address likewise. A class behind one router registers together. */
+  readonly registrationsPerSecond?: number;
+  readonly registrationBurst?: number;
+  /** Limits of connections and times. */
+  readonly http?: Omit<HttpServerOptions, 'listen' | 'name' | 'cors'>;
+}
+
+export interface NameServerComponents {
+  readonly store: NameStore;
+  readonly logger?: Logger;
+  readonly metrics?: Metrics;
+}
+
+const DEFAULTS = {
+  lookupsPerSecond: 100,
+  lookupBurst: 1000,
+  registrationsPerSecond: 1,
+  registrationBurst: 100,
+  maxNames: 10_000_000,
+  maxWaiting: 1000,
+};
+
+/** A name server that listens (protocol/name-server.md). The store stays the caller's, who closes it. */
+export class NameServer {
+  readonly addresses: readonly ListeningAt[];
+  readonly metrics: Metrics;
+  private readonly server: HttpServer;
+  private readonly upstream: Upstream | undefined;
+
+  private constructor(server: HttpServer, metrics: Metrics, upstream: Upstream | undefined) {
+    this.server = server;
+    this.addresses = server.addresses;
+    this.metrics = metrics;
+    this.upstream = upstream;
+  }
+
+  /** Fails as `HttpServer.open` does. */
+  static async open(components: NameServerComponents, options: NameServerOptions): Promise<NameServer> {
+    const { store, logger = silentLogger, metrics = new Metrics() } = components;
+    const settings = { ...DEFAULTS, ...options };
+    const nowMs = (): number => performance.now();
+    const upstream =
+      settings.upstream === undefined
+        ? undefined
+        : new Upstream({ store, logger, nowMs, unixMs: Date.now }, settings.upstream);
+    const { lookupsPerSecond, lookupBurst, registrationsPerSecond, registrationBurst } = settings;
+    const routes = new NameRoutes(
+      {
+        store,
+        upstream,
+        metrics,
+        lookups: new AddressLimits({ nowMs }, { perSecond: lookupsPerSecond, burst: lookupBurst }),
+        registrations: new AddressLimits({ nowMs }, { perSecond: registrationsPerSecond, burst: registrationBurst }),
+      },
+      settings,
+    );
+    const router = new Router();
+    routes.addTo(router, (settings.basePath ?? '').replace(/\/$/, ''));
+    router.on('GET', '/health', (exchange) => health(store, exchange, logger));
+    router.on('GET', '/metrics', (exchange) => exchange.send(200, Metrics.contentType, metrics.expose()));
+    const server = await HttpServer.open(
+      { router, logger, metrics },
+      {
+        errorBody: (_status, _code, message) => JSON.stringify({ error: message }),
+        ...settings.http,
+        listen: settings.listen,
+        name: 'names',
+        // Nothing here depends on who asks, so pages of any origin may.
+        cors: () => ['Access-Control-Allow-Origin', '*'],
+      },
+    );
+    return new NameServer(server, metrics, upstream);
+  }
+
+  /** Reads certificates anew; open connections go on. */
+  reloadCertificates(): Promise<void> {
+    return this.server.reloadCertificates();
+  }
+
+  async close(): Promise<void> {
+    await this.server.close();
+    this.upstream?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+async function health(store: NameStore, exchange: Exchange, logger: Logger): Promise<void> {
+  try {
+    await store.probe();
+    exchange.sendJson(200, { status: 'ok' });
+  } catch (error) {
+    logger.error(`The store of names does not answer: ${errorMessage(error)}`, { code: errorCode(error) });
+    exchange.sendJson(503, { status: 'failed', error: 'the store of names does not answer' });
+  }
+}
