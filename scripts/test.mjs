@@ -241,7 +241,7 @@ const steps = [
   },
   {
     name: 'interop',
-    run: testStep(ring('interop'), { limitMs: 10 * MINUTE, concurrency: 1 }),
+    run: testStep(ring('interop'), { limitMs: 16 * MINUTE, concurrency: 2 }),
     exists: hasRing('interop'),
     needsPeers: true,
   },

@@ -13,7 +13,7 @@ export interface StoreOptions {
   readonly storePasswordFile?: string;
 }
 
-/** Adds the options that {@link openStore} reads. */
+/** Adds the options that {@link withStore} reads. */
 export function withStoreOptions(command: Command): Command {
   return command
     .option('--state <DIR>', 'State directory of the hub or name server')
@@ -22,7 +22,7 @@ export function withStoreOptions(command: Command): Command {
 }
 
 /** Opens the store; a server may use it at the same time. */
-export async function openStore({ state, store, storePasswordFile }: StoreOptions): Promise<NameStore> {
+async function openStore({ state, store, storePasswordFile }: StoreOptions): Promise<NameStore> {
   const password = storePasswordFile === undefined ? undefined : await readSecret(storePasswordFile);
   if (store !== undefined) return openNameStore(store, password);
   const directory = state ?? process.env.ATOLL_STATE ?? SETTINGS.state.fallback;
