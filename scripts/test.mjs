@@ -83,6 +83,7 @@ async function nodeTest(files, { limitMs, concurrency, runtime = process.execPat
   }
   const output = await run(runtime, ['--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec', ...files], {
     limitMs,
+    env: { ATOLL_LAB_LOGS: join(root, 'output/lab') },
   });
   return output;
 }

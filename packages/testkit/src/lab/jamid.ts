@@ -179,6 +179,12 @@ export class Jamid {
     await this.call('setAccountDetails', 'sa{ss}', [this.account, Object.entries(details)]);
   }
 
+  private async keepLog(): Promise<void> {
+    if (LOG_FOLDER === undefined) return;
+    await mkdir(LOG_FOLDER, { recursive: true });
+    await writeFile(join(LOG_FOLDER, `jamid-${process.pid}-${this.account}.log`), this.log);
+  }
+
   call(member: string, signature = '', args: unknown[] = []): Promise<unknown> {
     return this.bus.call(SERVICE, CONFIGURATION, member, signature, args);
   }
@@ -186,10 +192,14 @@ export class Jamid {
   async [Symbol.asyncDispose](): Promise<void> {
     this.running.bus.close();
     await this.running.daemon.kill();
+    await this.keepLog();
     await this.busDaemon.kill();
     this.remove();
   }
 }
+
+/** Where the logs of daemons are kept, for those who look into a test that failed. */
+const LOG_FOLDER = process.env.ATOLL_LAB_LOGS;
 
 async function createAccount(bus: SessionBus, options: JamidOptions): Promise<string> {
   const template = asMap(await bus.call(SERVICE, CONFIGURATION, 'getAccountTemplate', 's', ['RING']));
