@@ -22,7 +22,7 @@ export function withStoreOptions(command: Command): Command {
 }
 
 /** Opens the store; a server may use it at the same time. */
-export async function openStore({ state, store, storePasswordFile }: StoreOptions): Promise<NameStore> {
+async function openStore({ state, store, storePasswordFile }: StoreOptions): Promise<NameStore> {
   const password = storePasswordFile === undefined ? undefined : await readSecret(storePasswordFile);
   if (store !== undefined) return openNameStore(store, password);
   const directory = state ?? process.env.ATOLL_STATE ?? SETTINGS.state.fallback;
