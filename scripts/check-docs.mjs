@@ -35,7 +35,7 @@ for (const path of documents('.')) {
 }
 
 const listed = new Set(
-  [...readFileSync('docs/dependencies.md', 'utf8').matchAll(/^\| `([^`]+)`/gm)].map(([, name]) => name),
+  [...readFileSync('docs/dependencies.md', 'utf8').matchAll(/^\| `([^`]+)` \| [\d^]/gm)].map(([, name]) => name),
 );
 const used = new Set();
 for (const folder of [

@@ -4,11 +4,22 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installIfNeeded, isNodeRecent } from './prepare.mjs';
+import { installIfNeeded, isNodeRecent, rebuildNative } from './prepare.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const inCi = process.env.CI === 'true';
-const PEERS = ['dhtnode', 'python3-opendht', 'jami-daemon', 'iproute2', 'dbus', 'nftables', 'python3', 'postgresql'];
+const PEERS = [
+  'dhtnode',
+  'python3-opendht',
+  'jami-daemon',
+  'iproute2',
+  'dbus',
+  'nftables',
+  'python3',
+  'openssl',
+  'gnutls-bin',
+  'postgresql',
+];
 const MINUTE = 60_000;
 let passed = 0;
 let failed = 0;
@@ -110,7 +121,7 @@ async function loadNative() {
     console.log(`${path.slice(root.length + 1)}: ${done.status === 0 ? 'loads' : done.stderr}`);
     if (done.status !== 0) return false;
   }
-  return !inCi || found.some((path) => path.endsWith('udp_batch.node'));
+  return !inCi || ['udp_batch.node', 'dtls.node'].every((name) => found.some((path) => path.endsWith(`/${name}`)));
 }
 
 /** Native parts of dependencies made for this machine. */
@@ -213,6 +224,7 @@ const steps = [
       node([bin('dependency-cruiser'), '--config', '.dependency-cruiser.cjs', 'packages', '--output-type', 'err']),
   },
   { name: 'cores', run: () => node(['scripts/check-cores.mjs']) },
+  { name: 'limits', run: () => node(['scripts/check-limits.mjs']) },
   { name: 'unused', run: () => node([bin('knip')]) },
   { name: 'docs', run: () => node(['scripts/check-docs.mjs'], { limitMs: 3 * MINUTE }) },
   { name: 'unit', run: testStep(unitTests, { limitMs: 5 * MINUTE, concurrency: 2 }) },
@@ -229,7 +241,7 @@ const steps = [
   },
   {
     name: 'interop',
-    run: testStep(ring('interop'), { limitMs: 10 * MINUTE, concurrency: 1 }),
+    run: testStep(ring('interop'), { limitMs: 16 * MINUTE, concurrency: 2 }),
     exists: hasRing('interop'),
     needsPeers: true,
   },
@@ -268,6 +280,7 @@ if (!isNodeRecent()) {
   process.exit(1);
 }
 installIfNeeded(root);
+rebuildNative(root);
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !steps.some((step) => step.name === name));
 if (unknown !== undefined) {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Bench, isReached } from './bench.js';
 import { machine } from './machine.js';
-import { figure, writeResult } from './results.js';
+import { figure, renderResult, writeResult } from './results.js';
 
 const USAGE = `Usage: npm run bench [-- [NAME…] [--rounds N] [--seconds S] [--dry]]
 
@@ -11,6 +11,7 @@ Measures Atoll beside the programs it replaces and writes bench/results/NAME.jso
   --rounds N   alternating rounds, medians are taken (5)
   --seconds S  length of one measurement (3)
   --dry        print only, write nothing
+  --render     measure nothing, write the document anew from bench/results
 `;
 
 /** Every bench there is: the files below this folder whose name ends with `.bench.js`. */
@@ -30,6 +31,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
     dry: { type: 'boolean', default: false },
+    render: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -44,6 +46,10 @@ else if (unknown !== undefined || !(rounds >= 1) || !(seconds > 0)) {
 } else {
   for (const bench of benches) {
     if (positionals.length > 0 && !positionals.includes(bench.name)) continue;
+    if (values.render) {
+      renderResult(bench);
+      continue;
+    }
     console.log(`\n━━ ${bench.title}`);
     const rows = await bench.run({ rounds, seconds, say: (line) => console.log(`  ${line}`) });
     for (const line of rows) {

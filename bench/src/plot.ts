@@ -22,6 +22,7 @@ export function plot(title: string, other: string, rows: readonly Row[]): string
   const height = TOP + rows.length * ROW_HEIGHT;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif">`,
+    `<title>${escaped(title)}</title>`,
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
     text(10, 22, title, 'start', 15),
     `<rect x="10" y="32" width="12" height="12" fill="${ATOLL_COLOR}"/>`,
@@ -43,6 +44,9 @@ function bar(y: number, share: number, color: string, label: string): string {
 }
 
 function text(x: number, y: number, content: string, anchor: 'start' | 'end', size: number): string {
-  const escaped = content.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
-  return `<text x="${x}" y="${y}" text-anchor="${anchor}" font-size="${size}" fill="#212529">${escaped}</text>`;
+  return `<text x="${x}" y="${y}" text-anchor="${anchor}" font-size="${size}" fill="#212529">${escaped(content)}</text>`;
+}
+
+function escaped(content: string): string {
+  return content.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 }

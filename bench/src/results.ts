@@ -35,6 +35,14 @@ export function writeResult(bench: Bench, result: BenchResult): void {
   writeFileSync(path, withSection(before, bench.name, section(bench, result)));
 }
 
+/** Makes plot and section anew from the figures that are kept; false when there are none. */
+export function renderResult(bench: Bench): boolean {
+  const path = pathOf(`bench/results/${bench.name}.json`);
+  if (!existsSync(path)) return false;
+  writeResult(bench, JSON.parse(readFileSync(path, 'utf8')) as BenchResult);
+  return true;
+}
+
 /** The document with the part between a bench's marks replaced, or added at the end. */
 function withSection(document: string, name: string, text: string): string {
   const [begin, end] = [`<!-- bench ${name} -->`, `<!-- end ${name} -->`];

@@ -13,7 +13,7 @@ type Client = 'atoll' | 'opendht';
 
 const NODES = 32;
 /** The nodes have found each other and answered each other by then. */
-const SETTLE_MS = 15_000;
+const SETTLE_MS = 45_000;
 const WARM_UP = 30;
 const OPERATIONS = 200;
 const MAX_ROUNDS = 3;
@@ -31,7 +31,7 @@ export const bench: Bench = {
   packages: ['dhtnode', 'python3-opendht'],
   how:
     'Thirty-two nodes, a process each, on the loopback interface: all `atoll dhtnode -s -U` or all `dhtnode -s -U`, ' +
-    'joined through the first and left alone for 15 s. A client of two further nodes puts 100 bytes under a random ' +
+    'joined through the first and left alone for 45 s. A client of two further nodes puts 100 bytes under a random ' +
     'key with one and gets them with the other, 200 times after 30 to warm up; the put ends when all nodes that ' +
     'should have the value have acknowledged it. “All Atoll” is Atoll’s client on Atoll’s network beside OpenDHT’s ' +
     '(the Python binding) on OpenDHT’s; the other lines keep the client and change the network. Rounds alternate; ' +

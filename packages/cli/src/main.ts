@@ -13,6 +13,13 @@ function report(error: unknown): number {
   return error instanceof UsageError ? EXIT_WRONG_USE : EXIT_FAILED;
 }
 
+// Whoever reads may stop when he has seen enough, as “| head -1” does: that is no error of ours.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error) => {
+    if (errorCode(error) !== 'EPIPE') throw error;
+  });
+}
+
 /** Resolves to the exit code. */
 async function run(): Promise<number> {
   // dhtnode reads its arguments itself and answers at once: what only the other commands need is not loaded for it.

@@ -19,14 +19,14 @@ let isDone = false;
  * Plays puts and gets in a network of cores in memory, a little in each turn of the event loop, once in a process.
  *
  * Code that ran a few times only is interpreted, at a tenth of the speed: without this the first thousand queries of a
- * new node would wait for it. Nothing leaves the process.
+ * new node would wait for it. It ends early when `isNeeded` says no: a busy node warms up by itself. Nothing leaves the process.
  */
-export async function rehearse(signal?: AbortSignal): Promise<void> {
+export async function rehearse(isNeeded: () => boolean = () => true): Promise<void> {
   if (isDone) return;
   isDone = true;
   const network = new RehearsalNetwork();
   for (let number = 0; number < OPERATIONS; number++) {
-    if (signal?.aborted) break;
+    if (!isNeeded()) break;
     network.play(number);
     await nextTurn();
   }

@@ -69,10 +69,12 @@ test('a hub starts, answers its probe, writes the ready file and leaves nothing 
   try {
     const readyFile = join(folder, 'ready.json');
     const state = join(folder, 'state');
-    const given = { state, host: '127.0.0.1', dhtPort: '0', peerDiscovery: 'false', namesPort: '0' };
+    const ports = { dhtPort: '0', proxyPort: '0', namesPort: '0' };
+    const given = { state, host: '127.0.0.1', peerDiscovery: 'false', ...ports };
     const configuration = await readConfiguration(given, {}, undefined);
     const hub = await startHub(configuration, { version: '0', readyFile, logger: silentLogger });
     assert.match(hub.ready.dht.bootstrap, /^127\.0\.0\.1:\d+$/);
+    assert.match(hub.ready.proxy?.url ?? '', /^http:\/\/127\.0\.0\.1:\d+$/);
     assert.ok((await readdir(folder)).includes('ready.json'));
     const { names } = hub.ready;
     assert.match(names?.url ?? '', /^http:\/\/127\.0\.0\.1:\d+$/);

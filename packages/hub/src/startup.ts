@@ -5,6 +5,7 @@ import type { HubConfiguration } from './configuration.js';
 import { DhtService } from './dht-service.js';
 import { lanAddresses } from './lan-addresses.js';
 import { NamesService } from './names-service.js';
+import { ProxyService } from './proxy-service.js';
 import { StateDirectory, writeAtomically } from './state-directory.js';
 import { type HubService, Supervisor } from './supervisor.js';
 
@@ -19,6 +20,11 @@ export interface ReadyFacts {
     readonly id: string;
     readonly network: number;
     readonly batched: boolean;
+  };
+  readonly proxy?: {
+    /** What to enter as DHT proxy. */
+    readonly url: string;
+    readonly urlTls?: string;
   };
   readonly names?: {
     /** What to enter as name server. */
@@ -38,6 +44,8 @@ export interface HubOptions {
   /** Written once everything answers, removed at the stop. */
   readonly readyFile?: string | undefined;
   readonly logger: Logger;
+  /** Services to run, by name; all that the configuration wants when left out. */
+  readonly only?: readonly string[] | undefined;
 }
 
 /** Starts every service of a hub, one after the other; if one cannot be brought up, nothing is left running. */
@@ -50,11 +58,20 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     nowMs: () => performance.now(),
     wait: (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal }).catch(() => {}),
   };
+  let dht: DhtService | undefined;
+  const makeDht = (): HubService => {
+    dht = new DhtService(configuration, state.file('dht-node'), addresses, logger);
+    return dht;
+  };
+  const makeProxy = (): HubService =>
+    new ProxyService({ state, logger, node: () => dht?.node }, configuration, addresses);
+  const makeNames = (): HubService => new NamesService(configuration, state.file('names.db'), addresses, logger);
   const all: [name: string, isWanted: boolean, make: () => HubService][] = [
-    ['dht', true, () => new DhtService(configuration, state.file('dht-node'), addresses, logger)],
-    ['names', configuration.names, () => new NamesService(configuration, state.file('names.db'), addresses, logger)],
+    ['dht', true, makeDht],
+    ['proxy', configuration.proxy, makeProxy],
+    ['names', configuration.names, makeNames],
   ];
-  const services = all.filter(([, isWanted]) => isWanted);
+  const services = all.filter(([name, isWanted]) => isWanted && (options.only?.includes(name) ?? true));
   const running: Supervisor[] = [];
   const stop = async (): Promise<void> => {
     if (readyFile !== undefined) await rm(readyFile, { force: true });

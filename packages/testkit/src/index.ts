@@ -17,3 +17,8 @@ export {
   type VirtualNetworkOptions,
   VirtualSocket,
 } from './network/virtual-network.js';
+export { type ReceivedPush, ReceivedPushes } from './push/received-pushes.js';
+export { TestApns } from './push/test-apns.js';
+export { TestDistributor } from './push/test-distributor.js';
+export { TestFcm } from './push/test-fcm.js';
+export { TestGateway } from './push/test-gateway.js';

@@ -7,7 +7,8 @@ import { bindError } from './bind-error.js';
 import type { DatagramHandler, DatagramOptions, DatagramSocket, DatagramStats } from './datagram-socket.js';
 import { EndpointTable } from './endpoint-table.js';
 
-// These sizes are those of native/udp-batch.c.
+// These are those of native/udp-batch.c.
+const LAYOUT = 2;
 const RECEIVE_SLOTS = 64;
 const RECEIVE_WORDS = 9;
 /** Views kept for each slot. */
@@ -25,6 +26,8 @@ const ENOBUFS = 105;
 type NativeHandle = object;
 
 interface NativePart {
+  /** Of the rings, so that one built before a change is not used after it. */
+  readonly layout: number;
   open(
     family: number,
     address: string,
@@ -48,7 +51,8 @@ function load(): NativePart | string {
   const path = fileURLToPath(new URL('../native/build/Release/udp_batch.node', import.meta.url));
   if (!existsSync(path)) return 'not built on this machine';
   try {
-    return createRequire(import.meta.url)(path) as NativePart;
+    const part = createRequire(import.meta.url)(path) as NativePart;
+    return part.layout === LAYOUT ? part : 'built from another version of its source; npm rebuild makes it anew';
   } catch (error) {
     return `cannot be loaded: ${errorMessage(error)}`;
   }

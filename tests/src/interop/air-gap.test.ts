@@ -3,10 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { AirGap, DhtnodeProcess, eventually, Lan } from '@atoll/testkit';
+import { AirGap, eventually, Lan } from '@atoll/testkit';
+import { ATOLL, startNode } from './atoll.js';
 
-const ATOLL = fileURLToPath(new URL('../../../packages/cli/bin/atoll.mjs', import.meta.url));
 const DISCOVERY_GROUPS = ['239.192.0.1', 'ff08::101'];
 
 test('a hub with everything on speaks to nobody but its LAN, on IPv4 and IPv6', async () => {
@@ -20,10 +19,7 @@ test('a hub with everything on speaks to nobody but its LAN, on IPv4 and IPv6', 
   try {
     await using hub = hubHost.spawn(process.execPath, [ATOLL, 'up', '--state', state], { LC_ALL: 'C' });
     await hub.waitForOutput(/Bootstrap \(DHT settings\): +\S+:4222/, 30_000);
-    await using node = await DhtnodeProcess.start(nodeHost, {
-      command: [process.execPath, ATOLL, 'dhtnode'],
-      args: ['-D', '-i'],
-    });
+    await using node = await startNode('atoll', nodeHost, { args: ['-D', '-i'] });
     const isJoined = async (): Promise<boolean> => {
       const [, good = '0'] = await node.command('ll', /IPv4 stats:\s+Known nodes: (\d+) good/);
       return Number(good) > 0;

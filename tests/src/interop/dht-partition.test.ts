@@ -24,8 +24,13 @@ test('a LAN of three Atoll nodes and three dhtnodes is cut in two, both halves g
   const right = [atoll3, real2, real3];
   const all = [...left, ...right];
   await Promise.all(all.map((node) => node.connected()));
-  // Everybody gets to know everybody: a put goes to the eight nearest, which are all.
-  await Promise.all(all.map((node, i) => node.put(`before-${i}`, 'word')));
+  // Everybody gets to know everybody: a lookup asks the eight nearest, which are all that are known.
+  let lookups = 0;
+  const knowsAll = async (node: DhtnodeProcess): Promise<boolean> => {
+    await node.get(`nothing-${lookups++}`);
+    return (await node.goodNodes()) === all.length - 1;
+  };
+  await Promise.all(all.map((node) => eventually(() => knowsAll(node), `${node.process.name} does not know all`)));
 
   lan.partition(lan.hosts.slice(3));
   const put = async (node: DhtnodeProcess, key: string): Promise<void> => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DhtnodeProcess, eventually, type Host, Lan, labNamespaces, type ManagedProcess } from '@atoll/testkit';
 
@@ -30,77 +30,79 @@ function isAlive(pid: number): boolean {
 
 if (process.argv[2] === CHILD) await beChild(process.argv[3] ?? '');
 else {
-  for (const end of ['throw', 'reject', 'exit', 'SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    test(`nothing is left of a LAN when its process ends by ${end}`, async () => {
-      const child = spawn(process.execPath, [SELF, CHILD, end], { stdio: ['ignore', 'pipe', 'ignore'] });
+  describe('the lab', { concurrency: 3 }, () => {
+    for (const end of ['throw', 'reject', 'exit', 'SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      test(`nothing is left of a LAN when its process ends by ${end}`, async () => {
+        const child = spawn(process.execPath, [SELF, CHILD, end], { stdio: ['ignore', 'pipe', 'ignore'] });
+        const pid = child.pid ?? 0;
+        const ended = once(child, 'exit');
+        let output = '';
+        for await (const chunk of child.stdout) {
+          output += chunk;
+          if (/ready \d+\n/.test(output)) break;
+        }
+        const node = Number(/ready (\d+)/.exec(output)?.[1]);
+        if (end.startsWith('SIG')) {
+          assert.equal(labNamespaces(pid).length, 3);
+          assert.ok(isAlive(node));
+          process.kill(pid, end as NodeJS.Signals);
+        }
+        await ended;
+        assert.deepEqual(labNamespaces(pid), []);
+        await eventually(() => !isAlive(node), 'the node outlived its test', 10_000);
+      });
+    }
+
+    test('what a killed process left is swept away by the next LAN', async () => {
+      const child = spawn(process.execPath, [SELF, CHILD, 'SIGKILL'], { stdio: ['ignore', 'pipe', 'ignore'] });
       const pid = child.pid ?? 0;
       const ended = once(child, 'exit');
-      let output = '';
-      for await (const chunk of child.stdout) {
-        output += chunk;
-        if (/ready \d+\n/.test(output)) break;
-      }
-      const node = Number(/ready (\d+)/.exec(output)?.[1]);
-      if (end.startsWith('SIG')) {
-        assert.equal(labNamespaces(pid).length, 3);
-        assert.ok(isAlive(node));
-        process.kill(pid, end as NodeJS.Signals);
-      }
+      await once(child.stdout, 'data');
+      child.kill('SIGKILL');
       await ended;
+      assert.equal(labNamespaces(pid).length, 3);
+      await using _lan = await Lan.create({ hosts: 1 });
       assert.deepEqual(labNamespaces(pid), []);
-      await eventually(() => !isAlive(node), 'the node outlived its test', 10_000);
     });
-  }
 
-  test('what a killed process left is swept away by the next LAN', async () => {
-    const child = spawn(process.execPath, [SELF, CHILD, 'SIGKILL'], { stdio: ['ignore', 'pipe', 'ignore'] });
-    const pid = child.pid ?? 0;
-    const ended = once(child, 'exit');
-    await once(child.stdout, 'data');
-    child.kill('SIGKILL');
-    await ended;
-    assert.equal(labNamespaces(pid).length, 3);
-    await using _lan = await Lan.create({ hosts: 1 });
-    assert.deepEqual(labNamespaces(pid), []);
-  });
+    test('links lose packets, and are cut, healed, parted and separated', async () => {
+      await using lan = await Lan.create({ hosts: 4, ipv6: true });
+      const [a, b, c, d] = [lan.host(0), lan.host(1), lan.host(2), lan.host(3)];
+      await using _b = await echoOn(b);
+      await using _c = await echoOn(c);
+      await using _d = await echoOn(d);
+      assert.equal(echoed(a, b.address, 20), 20);
+      assert.equal(echoed(a, b.address6, 20), 20);
 
-  test('links lose packets, and are cut, healed, parted and separated', async () => {
-    await using lan = await Lan.create({ hosts: 4, ipv6: true });
-    const [a, b, c, d] = [lan.host(0), lan.host(1), lan.host(2), lan.host(3)];
-    await using _b = await echoOn(b);
-    await using _c = await echoOn(c);
-    await using _d = await echoOn(d);
-    assert.equal(echoed(a, b.address, 20), 20);
-    assert.equal(echoed(a, b.address6, 20), 20);
+      a.lose(50);
+      const half = echoed(a, b.address, 400);
+      assert.ok(half > 100 && half < 300, `${half} of 400 came back`);
+      a.loseNothing();
+      assert.equal(echoed(a, b.address, 20), 20);
 
-    a.lose(50);
-    const half = echoed(a, b.address, 400);
-    assert.ok(half > 100 && half < 300, `${half} of 400 came back`);
-    a.loseNothing();
-    assert.equal(echoed(a, b.address, 20), 20);
+      lan.cut(b);
+      assert.equal(echoed(a, b.address, 3), 0);
+      assert.equal(echoed(a, c.address, 3), 3);
+      lan.heal(b);
+      assert.equal(echoed(a, b.address, 3), 3);
 
-    lan.cut(b);
-    assert.equal(echoed(a, b.address, 3), 0);
-    assert.equal(echoed(a, c.address, 3), 3);
-    lan.heal(b);
-    assert.equal(echoed(a, b.address, 3), 3);
+      lan.partition([c, d]);
+      assert.equal(echoed(a, b.address, 3), 3);
+      assert.equal(echoed(a, c.address, 3), 0);
+      assert.equal(echoed(c, d.address, 3), 3);
+      lan.healAll();
+      assert.equal(echoed(a, c.address, 3), 3);
 
-    lan.partition([c, d]);
-    assert.equal(echoed(a, b.address, 3), 3);
-    assert.equal(echoed(a, c.address, 3), 0);
-    assert.equal(echoed(c, d.address, 3), 3);
-    lan.healAll();
-    assert.equal(echoed(a, c.address, 3), 3);
+      lan.separate(a, c);
+      assert.equal(echoed(a, c.address, 3), 0);
+      assert.equal(echoed(a, c.address6, 3), 0);
+      assert.equal(echoed(a, b.address, 3), 3);
+      assert.equal(echoed(b, c.address, 3), 3);
 
-    lan.separate(a, c);
-    assert.equal(echoed(a, c.address, 3), 0);
-    assert.equal(echoed(a, c.address6, 3), 0);
-    assert.equal(echoed(a, b.address, 3), 3);
-    assert.equal(echoed(b, c.address, 3), 3);
-
-    const second = lan.addLink(d);
-    lan.addLink(a);
-    assert.equal(echoed(a, second, 3), 3);
+      const second = lan.addLink(d);
+      lan.addLink(a);
+      assert.equal(echoed(a, second, 3), 3);
+    });
   });
 }
 

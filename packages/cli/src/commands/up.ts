@@ -14,10 +14,20 @@ interface UpOptions {
 
 /** `atoll up`: the hub in the foreground. */
 export function upCommand(): Command {
-  const command = new Command('up').description('Run the hub in the foreground: everything a LAN needs to use Jami');
+  return hubCommand('up', 'Run the hub in the foreground: everything a LAN needs to use Jami', undefined)
+    .option('--no-proxy', 'Run no DHT proxy')
+    .option('--no-names', 'Run no name server');
+}
+
+/** `atoll proxy`: a DHT node with its proxy, and nothing else of the hub. */
+export function proxyCommand(): Command {
+  return hubCommand('proxy', 'Run a DHT proxy with a DHT node of its own, and nothing else', ['dht', 'proxy']);
+}
+
+function hubCommand(name: string, description: string, only: readonly string[] | undefined): Command {
+  const command = new Command(name).description(description);
   for (const { flag, value, text } of Object.values(SETTINGS)) command.option(`--${flag} <${value}>`, text);
   return command
-    .option('--no-names', 'Run no name server')
     .option('--config <FILE>', 'Settings as YAML; the command line weighs more')
     .option('--ready-file <FILE>', 'Write addresses and ports as JSON to FILE once everything answers')
     .option('--json', 'Log as one JSON object per line')
@@ -26,7 +36,7 @@ export function upCommand(): Command {
       const logger = options.json ? jsonLogger(process.stdout) : textLogger(process.stderr);
       const messages = messagesFor(process.env);
       const stopped = stopSignal();
-      const hub = await startHub(configuration, { version: VERSION, readyFile: options.readyFile, logger });
+      const hub = await startHub(configuration, { version: VERSION, readyFile: options.readyFile, logger, only });
       if (options.json) logger.info('ready', { ...hub.ready });
       else process.stdout.write(welcome(hub.ready, messages));
       await stopped;
@@ -42,8 +52,9 @@ function given(options: Readonly<Record<string, string | boolean | undefined>>):
   );
 }
 
-function welcome({ dht, names }: ReadyFacts, messages: Messages): string {
+function welcome({ dht, proxy, names }: ReadyFacts, messages: Messages): string {
   const lines = ['', messages.hubRuns, '', `  ${messages.bootstrapLabel}:  ${dht.bootstrap}`];
+  if (proxy !== undefined) lines.push(`  ${messages.proxyLabel}:  ${proxy.urlTls ?? proxy.url}`);
   if (names !== undefined) lines.push(`  ${messages.namesLabel}:  ${names.url}`);
   lines.push('');
   if (dht.addresses.length > 1) lines.push(`${messages.otherAddresses} ${dht.addresses.slice(1).join(', ')}`);

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { silentLogger } from '@atoll/base';
 import { createTestNetwork, DhtNode } from '@atoll/dht';
 import { generateIdentity } from '@atoll/identity';
 import { DhtnodeCommands } from './commands.js';
+import { parseDhtnodeOptions } from './options.js';
+import { ProxyPorts } from './proxy-ports.js';
+import { Ways } from './ways.js';
 
 /** A node's commands, each run until what it prints matches. */
 function consoleOf(node: DhtNode, publicKeyId: ConstructorParameters<typeof DhtnodeCommands>[0]['publicKeyId']) {
@@ -12,7 +16,18 @@ function consoleOf(node: DhtNode, publicKeyId: ConstructorParameters<typeof Dhtn
     output += text;
     look();
   };
-  const commands = new DhtnodeCommands({ node, publicKeyId, out: print, error: print, toggleLog: () => {} });
+  const options = parseDhtnodeOptions([]);
+  const ways = new Ways(node, options, node.identity, silentLogger);
+  const proxies = new ProxyPorts(node, options, silentLogger);
+  const commands = new DhtnodeCommands({
+    node,
+    ways,
+    proxies,
+    publicKeyId,
+    out: print,
+    error: print,
+    toggleLog: () => {},
+  });
   const run = (line: string, answer: RegExp): Promise<RegExpExecArray> =>
     new Promise((resolve, reject) => {
       const from = output.length;

@@ -1,7 +1,9 @@
 import { AtollError, Endpoint, errorMessage } from '@atoll/base';
 import { type DhtNode, encodeIpServiceAnnouncement, type FieldValues, Query, TypeId, Value } from '@atoll/dht';
 import { InfoHash, PkId } from '@atoll/identity';
+import type { ProxyPorts } from './proxy-ports.js';
 import { duration, nodeInfo, publicAddresses, routingTables, searches, storage } from './report.js';
+import type { Ways } from './ways.js';
 
 /** The list of commands, as `h` prints it. */
 const COMMANDS = `OpenDHT command line interface (CLI)
@@ -16,6 +18,14 @@ Node information:
   ld [key]   Print basic information about currenty stored values on this node (or key).
   lr         Print the full current routing table of this node.
   la         Print the public addresses of this node as others report them.
+
+Proxy server and client:
+  pst <port>            Start a proxy server on this TCP port.
+  psx <port>            Start a proxy server over TLS.
+  psp <port>            Stop the proxy server on this port.
+  stt [url] [token]     Use a proxy instead of UDP (that of -C), listening by pushes with a token.
+  stp                   Use UDP again.
+  rp <key>              Inject a push that says that something came at <key>.
 
 Operations on the DHT:
   b <ip:port>           Ping potential node at given IP address/port.
@@ -33,12 +43,15 @@ Operations on the DHT:
 
 `;
 
-const NOT_HERE = new Set(['pst', 'psx', 'psp', 'stt', 'stp', 'rs', 'rp', 'il', 'ii']);
+const NOT_HERE = new Set(['rs', 'il', 'ii']);
 const NO_IDENTITY = 'An identity is required to perform this operation (run with -i)';
 
 /** What commands need beside the node. */
 export interface CommandParts {
   readonly node: DhtNode;
+  /** What operations go through: the node, or a proxy. */
+  readonly ways: Ways;
+  readonly proxies: ProxyPorts;
   /** Id of the node's own key, when it has one to sign and encrypt with. */
   readonly publicKeyId: InfoHash | undefined;
   readonly out: (text: string) => void;
@@ -94,6 +107,20 @@ export class DhtnodeCommands {
       case 'cc':
         node.connectivityChanged();
         return true;
+      case 'pst':
+      case 'psx':
+      case 'psp':
+        this.say(this.proxyPort(word, args[0]));
+        return true;
+      case 'stt':
+        this.say(this.parts.ways.useProxy(args[0], args[1]));
+        return true;
+      case 'stp':
+        this.say(this.parts.ways.useNode());
+        return true;
+      case 'rp':
+        this.parts.ways.pushReceived({ key: InfoHash.key(args[0] ?? '').toString() });
+        return true;
       case 'b':
         this.bootstrap(args[0]);
         return true;
@@ -110,7 +137,7 @@ export class DhtnodeCommands {
         this.onKey(word, args);
         return true;
       default:
-        if (NOT_HERE.has(word)) error(`${word}: this version has no proxy and no index yet.\n`);
+        if (NOT_HERE.has(word)) error(`${word}: this version has no index yet.\n`);
         else out(`Unknown command: ${word}\n (type 'h' or 'help' for a list of possible commands)\n`);
         return true;
     }
@@ -119,6 +146,19 @@ export class DhtnodeCommands {
   /** Ends every listen. */
   close(): void {
     for (const controller of this.listens.values()) controller.abort();
+  }
+
+  /** Prints what went wrong with something that needs no answer. */
+  private say(done: Promise<void>): void {
+    done.catch((cause) => this.parts.error(`${errorMessage(cause)}\n`));
+  }
+
+  private async proxyPort(word: string, text: string | undefined): Promise<void> {
+    const port = Number(text);
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+      this.parts.error(`Syntax: ${word} <port>\n`);
+    } else if (word === 'psp') await this.parts.proxies.stop(port);
+    else await this.parts.proxies.start(port, word === 'psx');
   }
 
   private bootstrap(host: string | undefined): void {
@@ -168,18 +208,18 @@ export class DhtnodeCommands {
         else this.parts.error('Syntax: cl [key] [token]\n');
         return;
       case 'p':
-        return this.put(() => this.parts.node.put(key, textValue(rest)));
+        return this.put(() => this.parts.ways.backend.put(key, textValue(rest)));
       case 'pp':
-        return this.put(() => this.parts.node.put(key, textValue(rest), { isPermanent: true }));
+        return this.put(() => this.parts.ways.backend.put(key, textValue(rest), { isPermanent: true }));
       case 'cpp':
-        this.parts.node.cancelPut(key, BigInt(`0x${/^[0-9a-f]{1,16}$/i.test(args[0] ?? '') ? args[0] : '0'}`));
+        this.parts.ways.backend.cancelPut(key, BigInt(`0x${/^[0-9a-f]{1,16}$/i.test(args[0] ?? '') ? args[0] : '0'}`));
         return;
       case 's':
-        return this.putSecure('signed', async () => (await this.parts.node.putSigned(key, textValue(rest))).id);
+        return this.putSecure('signed', async () => (await this.parts.ways.backend.putSigned(key, textValue(rest))).id);
       case 'e': {
         const [to, ...words] = args;
         const value = textValue(words.join(' '));
-        return this.putSecure('encrypted', () => this.parts.node.putEncrypted(key, value, recipient(to)));
+        return this.putSecure('encrypted', () => this.parts.ways.backend.putEncrypted(key, value, recipient(to)));
       }
       default:
         return this.announce(key, Number(args[0]));
@@ -191,7 +231,7 @@ export class DhtnodeCommands {
     const startMs = performance.now();
     let total = 0;
     try {
-      for await (const value of this.parts.node.values(key, { query })) {
+      for await (const value of this.parts.ways.backend.values(key, { query })) {
         total++;
         out(`Get: found 1 value(s) after ${duration(performance.now() - startMs)} (total ${total})\n\t${value}\n`);
       }
@@ -205,7 +245,7 @@ export class DhtnodeCommands {
     const { out } = this.parts;
     const startMs = performance.now();
     try {
-      for (const entry of await this.parts.node.query(key, query)) {
+      for (const entry of await this.parts.ways.backend.query(key, query)) {
         const took = duration(performance.now() - startMs);
         out(`Query: found field value index after ${took}\n\tIndex[${fieldList(entry)}]\n`);
       }
@@ -223,7 +263,10 @@ export class DhtnodeCommands {
     let total = 0;
     out(`Listening, token: ${token}\n`);
     try {
-      for await (const { values, isExpired } of this.parts.node.listen(key, { query, signal: controller.signal })) {
+      for await (const { values, isExpired } of this.parts.ways.backend.listen(key, {
+        query,
+        signal: controller.signal,
+      })) {
         total += isExpired ? -values.length : values.length;
         out(`Listen: found ${values.length} values${isExpired ? ' expired' : ''} (total ${total})\n`);
         for (const value of values) out(`\t${value}\n`);
@@ -272,7 +315,7 @@ export class DhtnodeCommands {
     const data = encodeIpServiceAnnouncement(new Endpoint('\0\0\0\0', port));
     const value = Value.plain({ type: TypeId.ipServiceAnnouncement, data });
     const startMs = performance.now();
-    const ok = await this.parts.node.put(key, value).then(
+    const ok = await this.parts.ways.backend.put(key, value).then(
       () => true,
       () => false,
     );

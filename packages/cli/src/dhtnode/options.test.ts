@@ -33,7 +33,18 @@ test('network ids are read as dhtnode reads them', () => {
 });
 
 test('a wrong option is a usage error of one line', () => {
-  for (const args of ['-p 65536', '-p x', '-n 4294967296', '-c only.crt', '--unknown', 'word', '-C proxy:80', '-p']) {
+  for (const args of [
+    '-p 65536',
+    '-p x',
+    '-n 4294967296',
+    '-c only.crt',
+    '--unknown',
+    'word',
+    '-e 443',
+    '-w only.crt',
+    '-S 70000',
+    '-p',
+  ]) {
     assert.throws(
       () => parseDhtnodeOptions(args.split(' ')),
       (error: unknown) => error instanceof UsageError && !error.message.includes('\n'),

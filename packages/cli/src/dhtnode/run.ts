@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { errorMessage, type Logger, UsageError } from '@atoll/base';
-import { DhtNode, rehearse } from '@atoll/dht';
+import { DhtNode } from '@atoll/dht';
 import type { Identity } from '@atoll/identity';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
-import { DhtnodeCommands } from './commands.js';
+import { type CommandParts, DhtnodeCommands } from './commands.js';
 import { identityOf } from './identity.js';
 import { fileLog, type NodeLog, noLog, stderrLog, systemLog } from './log.js';
 import { type DhtnodeOptions, parseDhtnodeOptions, USAGE } from './options.js';
@@ -39,15 +39,46 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
     if (options.bootstrap !== undefined) process.stdout.write(`Bootstrap: ${options.bootstrap}\n`);
     process.stdout.write(`${runningOn(node)}\n`);
     if (identity !== undefined) process.stdout.write(`Public key ID ${identity.certificate.id}\n`);
-    if (options.service) {
-      setTimeout(() => void rehearse(), REHEARSE_AFTER_MS).unref();
-      await stopped;
-    } else await interact(node, identity, sink, stopped);
-    process.stdout.write('\nStopping node...\n');
-    await node.close();
+    try {
+      if (options.service && !hasProxy(options)) await serve(node, stopped);
+      else await runWithProxies(node, identity, options, sink, stopped);
+      process.stdout.write('\nStopping node...\n');
+    } finally {
+      await node.close();
+    }
     return 0;
   } finally {
     await log.close();
+  }
+}
+
+function hasProxy({ proxyPort, proxyTlsPort, proxyClient }: DhtnodeOptions): boolean {
+  return proxyPort !== undefined || proxyTlsPort !== undefined || proxyClient !== undefined;
+}
+
+async function serve(node: DhtNode, stopped: Promise<void>): Promise<void> {
+  setTimeout(() => void node.rehearse(), REHEARSE_AFTER_MS).unref();
+  await stopped;
+}
+
+/** With proxies, or commands that may open some. Their code is loaded while the node answers already. */
+async function runWithProxies(
+  node: DhtNode,
+  identity: Identity | undefined,
+  options: DhtnodeOptions,
+  sink: SwitchableLog,
+  stopped: Promise<void>,
+): Promise<void> {
+  const [{ ProxyPorts }, { Ways }] = await Promise.all([import('./proxy-ports.js'), import('./ways.js')]);
+  const proxies = new ProxyPorts(node, options, sink.logger);
+  const ways = new Ways(node, options, identity, sink.logger);
+  try {
+    await proxies.startAll();
+    if (options.service) await serve(node, stopped);
+    else await interact({ node, identity, ways, proxies }, sink, stopped);
+  } finally {
+    await ways.close();
+    await proxies.close();
   }
 }
 
@@ -61,10 +92,11 @@ function openNode(options: DhtnodeOptions, identity: Identity | undefined, logge
   return DhtNode.open({
     port: options.port,
     networkId: options.network,
-    bootstrap: options.bootstrap === undefined ? [] : [options.bootstrap],
+    // With a proxy nothing goes over UDP, until it is switched off.
+    bootstrap: options.bootstrap === undefined || options.proxyClient !== undefined ? [] : [options.bootstrap],
     identity,
     statePath: options.persist,
-    peerDiscovery: options.peerDiscovery,
+    peerDiscovery: options.peerDiscovery && options.proxyClient === undefined,
     isPublicStable: options.publicStable,
     logger,
     ...unlimited,
@@ -105,15 +137,16 @@ class SwitchableLog {
 }
 
 async function interact(
-  node: DhtNode,
-  identity: Identity | undefined,
+  parts: Pick<CommandParts, 'node' | 'ways' | 'proxies'> & { readonly identity: Identity | undefined },
   log: SwitchableLog,
   stopped: Promise<void>,
 ): Promise<void> {
   process.stdout.write(" (type 'h' or 'help' for a list of possible commands)\n\n");
   const commands = new DhtnodeCommands({
-    node,
-    publicKeyId: identity?.certificate.id,
+    node: parts.node,
+    ways: parts.ways,
+    proxies: parts.proxies,
+    publicKeyId: parts.identity?.certificate.id,
     out: (text) => void process.stdout.write(text),
     error: (text) => void process.stderr.write(text),
     toggleLog: (key) => log.toggle(key),

@@ -2,6 +2,7 @@
 export const en = {
   hubRuns: 'Atoll is running. In the account settings of each Jami app, enter:',
   bootstrapLabel: 'Bootstrap (DHT settings)',
+  proxyLabel: 'DHT proxy (for phones)',
   namesLabel: 'Name server',
   discoveryHint: 'Apps on this network with “local peer discovery” switched on find it by themselves.',
   otherAddresses: 'It can also be reached at',

@@ -4,6 +4,7 @@ import type { Messages } from './en.js';
 export const fr: Messages = {
   hubRuns: 'Atoll fonctionne. Dans les paramètres du compte de chaque application Jami, saisissez :',
   bootstrapLabel: 'Bootstrap (paramètres DHT)',
+  proxyLabel: 'Mandataire DHT (pour les téléphones)',
   namesLabel: 'Serveur de noms',
   discoveryHint:
     'Sur ce réseau, les applications où la « découverte locale des pairs » est activée le trouvent seules.',

@@ -13,7 +13,7 @@ export interface StoreOptions {
   readonly storePasswordFile?: string;
 }
 
-/** Adds the options that {@link openStore} reads. */
+/** Adds the options that {@link withStore} reads. */
 export function withStoreOptions(command: Command): Command {
   return command
     .option('--state <DIR>', 'State directory of the hub or name server')

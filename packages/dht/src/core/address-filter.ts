@@ -19,9 +19,6 @@ export function isLoopback(endpoint: Endpoint): boolean {
   return endpoint.ip.length === 4 ? endpoint.ip.charCodeAt(0) === 127 : endpoint.ip === LOOPBACK6;
 }
 
-/** Nodes of one address that count among the nearest to a key: a stranger with one address cannot surround it. */
-export const MAX_PER_ADDRESS = 2;
-
 /** Whether two nodes count as one address: never on the loopback interface, where test networks live. */
 export function isSameAddress(a: Endpoint, b: Endpoint): boolean {
   const sameBucket = a.ip.length === 4 ? a.ip === b.ip : b.ip.length === 16 && a.ip.startsWith(b.ip.slice(0, 8));

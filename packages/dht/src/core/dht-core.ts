@@ -270,7 +270,10 @@ export class DhtCore {
     this.engine.pingAddress(
       endpoint,
       (tid) => this.encoder.ping(tid),
-      () => this.updateConnectivity(),
+      // An answer is taken in as a whole first: in the middle of it the node is not known yet.
+      (answered) => {
+        if (!answered) this.updateConnectivity();
+      },
     );
     this.updateConnectivity();
   }
@@ -984,7 +987,7 @@ export class DhtCore {
     let isAnyUp = false;
     for (const state of this.families.values()) {
       const { good, dubious } = state.table.count(nowMs);
-      const isTrying = dubious > 0 || this.engine.addressPingCount > 0;
+      const isTrying = dubious > 0 || this.engine.isPingingAddresses(state.family);
       const now: Connectivity = good > 0 ? 'connected' : isTrying ? 'connecting' : 'disconnected';
       if (now !== 'disconnected') isAnyUp = true;
       const before = state.connectivity;

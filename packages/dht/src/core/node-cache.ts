@@ -39,7 +39,7 @@ export class NodeCache {
       if (this.nodes.size >= MAX_NODES) this.makeRoom(nowMs);
       node = new NodeRecord(id, endpoint, this.random);
       this.nodes.set(id.binary, node);
-    } else if (node.endpoint.key !== endpoint.key && (node.isExpired || node.isOld(nowMs))) node.moved(endpoint);
+    } else if (node.endpoint.key !== endpoint.key && node.mayBeElsewhere(nowMs)) node.moved(endpoint);
     return node;
   }
 

@@ -42,7 +42,8 @@ export class NodeRecord {
   /** How many tables, searches and listeners hold on to it; only unheld records may be forgotten. */
   holds = 0;
   private token = '';
-  private tokenMs = Number.NEGATIVE_INFINITY;
+  /** When it last gave us a write token, ms of the clock. */
+  tokenMs = Number.NEGATIVE_INFINITY;
   private expiredMs = Number.NEGATIVE_INFINITY;
   /** When it was last asked whether it is still where it was, ms of the clock. */
   challengedMs = Number.NEGATIVE_INFINITY;
@@ -118,6 +119,11 @@ export class NodeRecord {
   expire(nowMs: number): void {
     this.isExpired = true;
     this.expiredMs = nowMs;
+  }
+
+  /** Whether others may know better where it is: it never answered there, does not any more, or was long silent. */
+  mayBeElsewhere(nowMs: number): boolean {
+    return this.isExpired || this.isOld(nowMs) || this.replyTimeMs === Number.NEGATIVE_INFINITY;
   }
 
   /** Others say that it is somewhere else than where it does not answer: to be asked there at once. */

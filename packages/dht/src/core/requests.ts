@@ -1,4 +1,4 @@
-import type { Clock, Endpoint, Job, RandomSource, Scheduler } from '@atoll/base';
+import type { Clock, Endpoint, Family, Job, RandomSource, Scheduler } from '@atoll/base';
 import type { Message } from '../wire/message.js';
 import type { NodeRecord } from './node-record.js';
 import type { Pacer } from './pacer.js';
@@ -97,9 +97,10 @@ export class RequestEngine {
     return this.bytes;
   }
 
-  /** Pings under way to addresses whose node is not known yet. */
-  get addressPingCount(): number {
-    return this.addressPings.size;
+  /** Whether pings are under way to addresses of a family whose node is not known yet. */
+  isPingingAddresses(family: Family): boolean {
+    for (const { endpoint } of this.addressPings.values()) if (endpoint.family === family) return true;
+    return false;
   }
 
   /** Sends a request whose datagrams carry `tid` and must stay as they are. */

@@ -1,6 +1,6 @@
 import type { Family, RandomSource } from '@atoll/base';
 import { compareDistance, InfoHash, lowbit, prefix32 } from '@atoll/identity';
-import { isSameAddress, MAX_PER_ADDRESS } from './address-filter.js';
+import { isSameAddress } from './address-filter.js';
 import type { NodeRecord } from './node-record.js';
 
 /** Nodes per bucket, and nodes per answer. */
@@ -143,8 +143,8 @@ export class RoutingTable {
   }
 
   /**
-   * The `count` good nodes nearest to a target, nearest first. Only good nodes are ever given out, and no more than two
-   * of one address while there are others.
+   * The `count` good nodes nearest to a target, nearest first. Only good nodes are ever given out, and one of each
+   * address while there are enough addresses: a stranger with four must not be all that we can name.
    */
   closestGood(target: InfoHash, count: number, nowMs: number): NodeRecord[] {
     const found: NodeRecord[] = [];
@@ -233,11 +233,11 @@ function newBucket(first: InfoHash): Bucket {
   return { first, nodes: [], timeMs: Number.NEGATIVE_INFINITY, candidate: undefined };
 }
 
-/** Adds the good nodes of a bucket, those too many of one address to the crowd. */
+/** Adds the good nodes of a bucket: the first of each address to the list, the others to the crowd. */
 function collectGood(bucket: Bucket, nowMs: number, into: NodeRecord[], crowd: NodeRecord[]): void {
   for (const node of bucket.nodes) {
     if (!node.isGood(nowMs)) continue;
-    (countOfAddress(into, into.length, node) < MAX_PER_ADDRESS ? into : crowd).push(node);
+    (countOfAddress(into, into.length, node) === 0 ? into : crowd).push(node);
   }
 }
 
@@ -248,10 +248,10 @@ function countOfAddress(nodes: readonly NodeRecord[], length: number, node: Node
   return count;
 }
 
-/** Which node of a full bucket is one too many of its address, and gives way to one of an address with fewer; or -1. */
+/** Which node of a full bucket is not the only one of its address, and gives way to one of a new address; or -1. */
 function crowded(nodes: readonly NodeRecord[], newcomer: NodeRecord): number {
-  if (countOfAddress(nodes, nodes.length, newcomer) >= MAX_PER_ADDRESS) return -1;
-  return nodes.findIndex((node) => countOfAddress(nodes, nodes.length, node) > MAX_PER_ADDRESS);
+  if (countOfAddress(nodes, nodes.length, newcomer) > 0) return -1;
+  return nodes.findIndex((node) => countOfAddress(nodes, nodes.length, node) > 1);
 }
 
 /** Insertion sort: the lists are short. */

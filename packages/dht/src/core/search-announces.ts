@@ -8,8 +8,6 @@ import type { ValueTypes } from './value-types.js';
 
 /** A permanent value is announced again so long before it would expire, in ms (protocol/dht.md 18.3). */
 const REANNOUNCE_MARGIN_MS = 10_000;
-/** Values up to this size are put on likely nodes before the search has shown that they are the right ones. */
-const EARLY_BYTES = 512;
 const ERROR_NOT_FOUND = 404;
 const ERROR_UNAUTHORIZED = 401;
 
@@ -86,12 +84,7 @@ export class SearchAnnounces {
   step(search: Search, nowMs: number, isSynced: boolean): void {
     if (this.entries.size === 0) return;
     const ready = search.ready(TARGET_NODES, nowMs);
-    const early = isSynced ? [] : search.early(nowMs);
     for (const entry of [...this.entries.values()]) {
-      const { announce } = entry;
-      if (!announce.isPermanent && announce.value.sizeBytes <= EARLY_BYTES) {
-        for (const searchNode of early) this.announceTo(search, searchNode, announce, nowMs);
-      }
       for (const searchNode of ready) this.announceTo(search, searchNode, entry.announce, nowMs);
       if (isSynced) this.report(search, entry);
     }

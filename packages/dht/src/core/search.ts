@@ -2,7 +2,7 @@ import type { Clock, Job, RandomSource, Scheduler } from '@atoll/base';
 import { compareDistance, type InfoHash } from '@atoll/identity';
 import type { Message } from '../wire/message.js';
 import type { MessageEncoder } from '../wire/message-encoder.js';
-import { isLoopback, MAX_PER_ADDRESS } from './address-filter.js';
+import { isLoopback } from './address-filter.js';
 import type { NodeCache } from './node-cache.js';
 import { NODE_EXPIRE_MS, type NodeRecord } from './node-record.js';
 import { addressBucket } from './rate-limiter.js';
@@ -20,6 +20,8 @@ export const SEARCH_NODES = 14;
 const CONCURRENCY = 4;
 /** Nodes that do not answer kept in a search, beyond those of {@link SEARCH_NODES}. */
 const MAX_BAD_NODES = 25;
+/** Nodes of one address in one search where addresses are few: a stranger with one address cannot surround a key. */
+const MAX_PER_ADDRESS = 2;
 /** What is due but has to wait for something is looked at again after this time at the earliest, in ms. */
 const RESTEP_MS = 1000;
 
@@ -113,17 +115,6 @@ export class Search {
     return head;
   }
 
-  /**
-   * Nodes that a small value may be put on before they were asked for this key. In a small network, where asking would
-   * bring no nearer ones, tokens from before save a round trip.
-   */
-  early(nowMs: number): SearchNode[] {
-    if (!this.parts.isSmallNetwork()) return [];
-    const found = this.targets(TARGET_NODES).filter((searchNode) => !searchNode.isSynced(nowMs));
-    for (const searchNode of found) if (searchNode.token === '') searchNode.token = searchNode.node.tokenAt(nowMs);
-    return found.filter((searchNode) => searchNode.token !== '');
-  }
-
   find(node: NodeRecord): SearchNode | undefined {
     return this.nodes.find((searchNode) => searchNode.node === node);
   }
@@ -165,12 +156,19 @@ export class Search {
     for (const node of this.parts.cache.nearest(this.key, SEARCH_NODES)) this.insert(node, nowMs);
   }
 
+  /** Takes in a node that was heard of. False when it is known already or not near enough: farther searches need not ask. */
+  offer(node: NodeRecord, nowMs: number): boolean {
+    return this.find(node) === undefined && this.insert(node, nowMs);
+  }
+
   /** Takes a node in if it is near enough; with a token it counts as having answered. False when refused. */
   insert(node: NodeRecord, nowMs: number, token?: string): boolean {
     let searchNode = this.find(node);
     if (searchNode === undefined) {
       if (node.isClient || (token === undefined && !this.hasRoom(node, nowMs))) return false;
       searchNode = new SearchNode(node);
+      // Where asking would bring no nearer nodes, a token from another search saves it (protocol/dht.md 8).
+      if (token === undefined && this.parts.isSmallNetwork()) searchNode.takeTokenOf(node, nowMs);
       let at = this.nodes.length;
       while (at > 0 && compareDistance(this.key, node.id, (this.nodes[at - 1] as SearchNode).node.id) < 0) at--;
       this.nodes.splice(at, 0, searchNode);

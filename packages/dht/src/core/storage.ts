@@ -38,6 +38,8 @@ export interface StorageLimits {
 
 export const DEFAULT_STORAGE_LIMITS: StorageLimits = { maxKeys: 1_048_576, maxRemoteBytes: 64 * 1024 * 1024 };
 
+/** Name of the quota of this node's own values. */
+const LOCAL = '';
 /** The values under a key by their ids; most keys have one value, which needs no map. */
 type ValuesOfKey = StoredValue | Map<bigint, StoredValue>;
 /** What a value of others takes from the quota beside its own bytes: empty values fill the memory too. */
@@ -65,10 +67,23 @@ export class Storage {
   private readonly expire = (stored: StoredValue): void => this.drop(stored);
   private remoteBytes = 0;
   private count = 0;
+  private localCount = 0;
 
   constructor(parts: StorageParts, limits: StorageLimits = DEFAULT_STORAGE_LIMITS) {
     this.parts = parts;
     this.limits = limits;
+  }
+
+  /** Numbers of values and their bytes, in all and of those that this node put itself. */
+  get totals(): Readonly<{ values: number; bytes: number; localValues: number; localBytes: number }> {
+    const own = this.quotas.get(LOCAL);
+    const localBytes = own?.bytes ?? 0;
+    return {
+      values: this.count,
+      bytes: this.remoteBytes + localBytes,
+      localValues: this.localCount,
+      localBytes,
+    };
   }
 
   get keyCount(): number {
@@ -186,7 +201,8 @@ export class Storage {
     const bytes = chargedBytes(stored);
     quota.bytes += bytes;
     this.count++;
-    if (!quota.isLocal) this.remoteBytes += bytes;
+    if (quota.isLocal) this.localCount++;
+    else this.remoteBytes += bytes;
     if (stored.expiresMs !== Number.POSITIVE_INFINITY) {
       stored.job = quota.expiries.at(stored.expiresMs, this.expire, stored);
     }
@@ -198,7 +214,8 @@ export class Storage {
     const bytes = chargedBytes(stored);
     quota.bytes -= bytes;
     this.count--;
-    if (!quota.isLocal) this.remoteBytes -= bytes;
+    if (quota.isLocal) this.localCount--;
+    else this.remoteBytes -= bytes;
     quota.expiries.cancel(stored.job);
     stored.job = undefined;
     if (quota.expiries.size === 0 && !quota.isLocal) {
@@ -208,7 +225,7 @@ export class Storage {
   }
 
   private quotaOf(from: Endpoint | undefined): Quota {
-    const address = from === undefined ? '' : addressBucket(from);
+    const address = from === undefined ? LOCAL : addressBucket(from);
     let quota = this.quotas.get(address);
     if (quota === undefined) {
       const expiries = new Scheduler();

@@ -40,6 +40,8 @@ export class DhtnodeProcess {
     const [program = '', ...first] = command;
     const process = host.spawn(program, [...first, '-p', String(port), ...args]);
     const [, id = ''] = await process.waitForOutput(/OpenDHT node ([0-9a-f]{40}) running on port/, LOOKUP_MS);
+    // Before it shows its prompt, dhtnode does not end when it is told to.
+    await process.waitForOutput(/>> /, LOOKUP_MS);
     return new DhtnodeProcess(process, id, host, port);
   }
 
