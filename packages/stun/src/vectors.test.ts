@@ -104,8 +104,9 @@ test('RFC 8489 B.1: USERHASH, PASSWORD-ALGORITHM and MESSAGE-INTEGRITY-SHA256', 
   assert.equal(request.get(Attribute.passwordAlgorithm)?.number, 2);
   const nonce = request.get(Attribute.nonce) ?? '';
   assert.deepEqual(nonceFeatures(nonce), { passwordAlgorithms: false, usernameAnonymity: false });
-  assert.ok(request.has(Attribute.messageIntegritySha256));
   const key = longTermKey(MATRIX_USER, 'example.org', 'TheMatrIX', 'sha256');
+  assert.ok(hasValidIntegritySha256(request, key));
+  assert.ok(!hasValidIntegritySha256(request, longTermKey(MATRIX_USER, 'example.org', 'TheMatrIX')));
   const made = new MessageWriter(Method.binding, 'request', request.transactionId)
     .add(Attribute.userhash, hash ?? Buffer.alloc(0))
     .add(Attribute.nonce, nonce)
@@ -113,9 +114,7 @@ test('RFC 8489 B.1: USERHASH, PASSWORD-ALGORITHM and MESSAGE-INTEGRITY-SHA256', 
     .add(Attribute.passwordAlgorithm, { number: 2, parameters: Buffer.alloc(0) })
     .addIntegritySha256(key)
     .finish();
-  const valid = message(made.toString('hex'));
-  assert.ok(hasValidIntegritySha256(valid, key));
-  assert.equal(made.toString('hex', 0, made.length - 32), USERHASH_REQUEST.slice(0, -64));
+  assert.equal(made.toString('hex'), USERHASH_REQUEST);
 });
 
 test('a changed byte breaks fingerprint and integrity', () => {
