@@ -34,6 +34,8 @@ export interface ListenerPort {
   receiveRange(memory: Buffer, start: number, end: number, from: Endpoint): void;
   /** A connection or DTLS session ended: its allocation ends with it. */
   closed(client: Endpoint): void;
+  /** Whether the client has an allocation: a connection without one is not kept for long. */
+  hasAllocation(client: Endpoint): boolean;
   /** Takes the listener out; allocations of its clients end. */
   remove(): void;
 }

@@ -174,6 +174,7 @@ export class TurnCore {
         const allocation = clients.get(client.key);
         if (allocation !== undefined) endAllocation(context, allocation, 'its connection ended');
       },
+      hasAllocation: (client) => clients.has(client.key),
       remove: () => {
         for (const allocation of [...clients.values()]) endAllocation(context, allocation, 'its listener closed');
         context.natDiscovery.remove(listener);

@@ -198,7 +198,7 @@ function establish(
   context.allocations.add(made);
   extend(context, made, lifetimeMs);
   context.counters.allocationsMade++;
-  const ticket = wish.isMobile ? context.random.bytes(16) : undefined;
+  const ticket = wish.isMobile ? newTicket(context) : undefined;
   if (ticket !== undefined) context.allocations.setTicket(made, ticket);
   made.madeBy = Buffer.from(message.transactionId);
   made.madeAnswer = succeed(context, request, (writer) => {
@@ -270,4 +270,9 @@ export function endAllocation(context: TurnContext, allocation: Allocation, why:
     sentPackets: fromClient.sentPackets,
     sentBytes: fromClient.sentBytes,
   });
+}
+
+/** A mobility ticket: text, because clients there are (coturn's) take it for a string of C. */
+export function newTicket({ random }: TurnContext): Buffer {
+  return Buffer.from(random.bytes(18).toString('base64url'));
 }

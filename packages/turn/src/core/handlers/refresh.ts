@@ -1,7 +1,7 @@
 import { Attribute } from '@atoll/stun';
 import { fail, succeed } from '../answer.js';
 import type { TurnContext, TurnRequest } from '../context.js';
-import { endAllocation, extend, grantedMs } from './allocate.js';
+import { endAllocation, extend, grantedMs, newTicket } from './allocate.js';
 
 /** Refresh (RFC 8656 section 7.3), also from a new 5-tuple with a MOBILITY-TICKET (RFC 8016 section 3.2). */
 export function handleRefresh(context: TurnContext, request: TurnRequest): void {
@@ -51,7 +51,7 @@ function moveHere(context: TurnContext, request: TurnRequest, ticket: Uint8Array
   if (oldListener.isStream) oldListener.disconnect(oldClient);
   const lifetimeMs = grantedMs(context, moving, seconds);
   extend(context, moving, lifetimeMs);
-  const next = context.random.bytes(16);
+  const next = newTicket(context);
   context.allocations.setTicket(moving, next);
   context.logger.info(`session ${moving.facts.id}: moved`, { from: oldClient.toString(), to: from.toString() });
   succeed(context, request, (writer) =>
