@@ -1,6 +1,7 @@
 import { errorCode, errorMessage, UsageError } from '@atoll/base';
 import { Command, CommanderError } from 'commander';
 import { dhtnodeCommand } from './commands/dhtnode.js';
+import { turnadminCommand, turnCommand } from './commands/turn.js';
 import { upCommand } from './commands/up.js';
 import { VERSION } from './version.js';
 
@@ -24,7 +25,7 @@ const program = new Command('atoll')
   .enablePositionalOptions()
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
-for (const command of [upCommand(), dhtnodeCommand()]) {
+for (const command of [upCommand(), dhtnodeCommand(), turnCommand(), turnadminCommand()]) {
   command.exitOverride().configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
   program.addCommand(command);
 }

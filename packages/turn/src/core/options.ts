@@ -36,8 +36,6 @@ export interface TurnOptions {
   /** Where Allocate is sent instead: over UDP and TCP, and over TLS and DTLS. */
   readonly alternateServers: readonly Endpoint[];
   readonly tlsAlternateServers: readonly Endpoint[];
-  /** Data of any peer is let in. Dangerous. */
-  readonly serverRelay: boolean;
   readonly unauthorizedLimit: UnauthorizedLimitOptions;
 }
 
@@ -63,6 +61,5 @@ export const DEFAULT_TURN_OPTIONS: TurnOptions = {
   originConsistency: false,
   alternateServers: [],
   tlsAlternateServers: [],
-  serverRelay: false,
   unauthorizedLimit: DEFAULT_UNAUTHORIZED_LIMIT,
 };
