@@ -120,6 +120,8 @@ test('every attribute of RFC 6062, 8016, 5780, 7635, 8445 and 3489 has its numbe
   check(Attribute.password, 0x0007, Buffer.from('pass'), '70617373');
   check(Attribute.reflectedFrom, 0x000b, IPV4, '00018055c0000201');
   check(Attribute.oldXorMappedAddress, 0x8020, IPV4, '0001a147e112a643');
+  check(Attribute.draftAdditionalAddressFamily, 0x8032, 6, '02000000');
+  check(Attribute.draftAddressErrorCode, 0x8033, { family: 6, code: 440, reason: 'no' }, '020004286e6f');
   check(Attribute.bandwidth, 0x0010, 64, '00000040');
   check(Attribute.timerVal, 0x0021, 30, '0000001e');
 });

@@ -90,9 +90,9 @@ function decodeAlgorithms(value: Buffer): PasswordAlgorithm[] | undefined {
   return algorithms.length > 0 ? algorithms : undefined;
 }
 
-const addressErrorCode: AttributeCodec<AddressErrorCode> = {
-  type: 0x8001,
-  name: 'ADDRESS-ERROR-CODE',
+const addressErrorCode = (type: number, name: string): AttributeCodec<AddressErrorCode> => ({
+  type,
+  name,
   encode(value) {
     const bytes = encodeErrorCode(value.code, value.reason);
     bytes[0] = familyNumber(value.family);
@@ -104,7 +104,7 @@ const addressErrorCode: AttributeCodec<AddressErrorCode> = {
     if (code === undefined || of === undefined) return undefined;
     return { family: of, code, reason: value.subarray(4).toString('utf8') };
   },
-};
+});
 
 /**
  * Every attribute of RFC 8489, 8656, 6062, 8016, 5780, 7635 and 8445, of the older RFC 3489, 5389 and 5766 where they
@@ -165,7 +165,7 @@ export const Attribute = {
   dontFragment: flag(0x001a, 'DONT-FRAGMENT'),
   reservationToken: opaque(0x0022, 'RESERVATION-TOKEN', 8),
   additionalAddressFamily: family(0x8000, 'ADDITIONAL-ADDRESS-FAMILY'),
-  addressErrorCode,
+  addressErrorCode: addressErrorCode(0x8001, 'ADDRESS-ERROR-CODE'),
   icmp: {
     type: 0x8004,
     name: 'ICMP',
@@ -220,6 +220,9 @@ export const Attribute = {
   password: opaque(0x0007, 'PASSWORD'),
   reflectedFrom: address(0x000b, 'REFLECTED-FROM'),
   oldXorMappedAddress: xorAddress(0x8020, 'XOR-MAPPED-ADDRESS (before RFC 5389)'),
+  // The drafts of RFC 8656, and coturn before 2025, had other numbers.
+  draftAdditionalAddressFamily: family(0x8032, 'ADDITIONAL-ADDRESS-FAMILY (draft)'),
+  draftAddressErrorCode: addressErrorCode(0x8033, 'ADDRESS-ERROR-CODE (draft)'),
   // Reserved by RFC 5766; older drafts and clients of theirs.
   bandwidth: uint32(0x0010, 'BANDWIDTH'),
   timerVal: uint32(0x0021, 'TIMER-VAL'),

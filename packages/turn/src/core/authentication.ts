@@ -23,6 +23,7 @@ const ALGORITHMS = [PASSWORD_ALGORITHM_SHA256, PASSWORD_ALGORITHM_MD5].map((numb
 
 /** A token may be this much over its time, ms (RFC 7635 section 6.2: Delta). */
 const TOKEN_DELTA_MS = 5000;
+const COTURN_MAC_KEY_BYTES = 16;
 
 interface Unproved {
   readonly message: StunMessage;
@@ -128,9 +129,12 @@ export class Authentication {
     const token = openAccessToken(given.token, { key: key.key, serverName });
     if (token === undefined) return this.wrong(of);
     const validUntilMs = 1000 * (token.timestamp + token.lifetimeSeconds) + TOKEN_DELTA_MS;
-    if (validUntilMs <= unixMs || !isProved(of.message, given.hash, token.macKey)) return this.wrong(of);
+    // coturn and its clients take the first sixteen bytes of the key only.
+    const keys = [token.macKey, token.macKey.subarray(0, COTURN_MAC_KEY_BYTES)];
+    const macKey = keys.find((candidate) => isProved(of.message, given.hash, candidate));
+    if (validUntilMs <= unixMs || macKey === undefined) return this.wrong(of);
     context.unauthorized.giveBack(of.from.ip);
-    const proof: Proof = { user: given.username, realm: given.realm, key: token.macKey, hash: given.hash };
+    const proof: Proof = { user: given.username, realm: given.realm, key: macKey, hash: given.hash };
     proved({ ...of, realm: given.realm, proof, account: '', validUntilMs });
   }
 

@@ -1,5 +1,5 @@
 import type { Family, Scheduler } from '@atoll/base';
-import { Attribute, type MessageWriter } from '@atoll/stun';
+import { Attribute, type MessageWriter, type StunMessage } from '@atoll/stun';
 import { Allocation } from '../allocation.js';
 import { fail, reasonOf, succeed } from '../answer.js';
 import { Bandwidth } from '../bandwidth.js';
@@ -62,6 +62,13 @@ export function handleAllocate(context: TurnContext, request: TurnRequest): void
   openUdp(context, request, made, wish, refuseMade, isStillWanted);
 }
 
+/** ADDITIONAL-ADDRESS-FAMILY under the number that the client knows. */
+function additionalFamilyOf(message: StunMessage) {
+  const { additionalAddressFamily, draftAdditionalAddressFamily } = Attribute;
+  const isDraft = !message.has(additionalAddressFamily) && message.has(draftAdditionalAddressFamily);
+  return isDraft ? draftAdditionalAddressFamily : additionalAddressFamily;
+}
+
 /** What is asked for, or the code it is refused with. */
 function wishOf(context: TurnContext, { message, listener, from }: TurnRequest): Wish | number {
   const { options, relays } = context;
@@ -73,11 +80,12 @@ function wishOf(context: TurnContext, { message, listener, from }: TurnRequest):
   const evenPort = message.get(Attribute.evenPort);
   const token = message.get(Attribute.reservationToken);
   const family = message.get(Attribute.requestedAddressFamily);
-  const additional = message.get(Attribute.additionalAddressFamily);
+  const additionalCodec = additionalFamilyOf(message);
+  const additional = message.get(additionalCodec);
   if (message.has(Attribute.evenPort) && evenPort === undefined) return 400;
   if (message.has(Attribute.reservationToken) && token === undefined) return 400;
   if (message.has(Attribute.requestedAddressFamily) && family === undefined) return 440;
-  if (message.has(Attribute.additionalAddressFamily) && additional !== 6) return 400;
+  if (message.has(additionalCodec) && additional !== 6) return 400;
   if (isTcp) {
     if (!listener.isStream) return 400;
     if (evenPort !== undefined || token !== undefined || message.has(Attribute.dontFragment)) return 400;
@@ -214,7 +222,9 @@ function establish(
     }
     if (failedFamily !== undefined) {
       const code = context.relays.families.has(failedFamily) ? 508 : 440;
-      writer.add(Attribute.addressErrorCode, { family: failedFamily, code, reason: reasonOf(code) });
+      const isDraft = additionalFamilyOf(message) === Attribute.draftAdditionalAddressFamily;
+      const codec = isDraft ? Attribute.draftAddressErrorCode : Attribute.addressErrorCode;
+      writer.add(codec, { family: failedFamily, code, reason: reasonOf(code) });
     }
     if (ticket !== undefined) writer.add(Attribute.mobilityTicket, ticket);
   });
