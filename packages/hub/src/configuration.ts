@@ -19,6 +19,18 @@ const whole = (least: number, most: number, what: string) =>
     v.maxValue(most, what),
   );
 
+const truth = (flag: string) =>
+  v.union(
+    [
+      v.boolean(),
+      v.pipe(
+        v.picklist(['true', 'false'], `${flag} takes true or false`),
+        v.transform((value) => value === 'true'),
+      ),
+    ],
+    `${flag} takes true or false`,
+  );
+
 /** One setting: how it is checked, named in each place, and described. The only list of settings there is. */
 interface Setting<S extends v.GenericSchema> {
   readonly schema: S;
@@ -84,20 +96,25 @@ export const SETTINGS = {
     text: 'Other nodes to join, as a;b:port; none is needed on a LAN',
   }),
   peerDiscovery: setting({
-    schema: v.union(
-      [
-        v.boolean(),
-        v.pipe(
-          v.picklist(['true', 'false'], 'peer-discovery takes true or false'),
-          v.transform((value) => value === 'true'),
-        ),
-      ],
-      'peer-discovery takes true or false',
-    ),
+    schema: truth('peer-discovery'),
     fallback: true,
     flag: 'peer-discovery',
     value: 'true|false',
     text: 'Find other nodes on the LAN, and be found',
+  }),
+  turn: setting({
+    schema: truth('turn'),
+    fallback: true,
+    flag: 'turn',
+    value: 'true|false',
+    text: 'Run a TURN server: a way between devices that cannot reach each other',
+  }),
+  turnPort: setting({
+    schema: whole(0, 65_535, 'turn-port takes a number from 0 to 65535'),
+    fallback: 3478,
+    flag: 'turn-port',
+    value: 'N',
+    text: 'UDP and TCP port of the TURN server; 0 lets the system choose',
   }),
 } as const;
 

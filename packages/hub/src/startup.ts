@@ -5,7 +5,8 @@ import type { HubConfiguration } from './configuration.js';
 import { DhtService } from './dht-service.js';
 import { lanAddresses } from './lan-addresses.js';
 import { StateDirectory, writeAtomically } from './state-directory.js';
-import { Supervisor } from './supervisor.js';
+import { type HubService, Supervisor } from './supervisor.js';
+import { TurnService } from './turn-service.js';
 
 /** What scripts read from the ready file (the command line's promise to them). */
 export interface ReadyFacts {
@@ -18,6 +19,14 @@ export interface ReadyFacts {
     readonly id: string;
     readonly network: number;
     readonly batched: boolean;
+  };
+  readonly turn?: {
+    /** What to enter as TURN server: address, port, user, password and realm. */
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly password: string;
+    readonly realm: string;
   };
 }
 
@@ -44,16 +53,26 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     nowMs: () => performance.now(),
     wait: (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal }).catch(() => {}),
   };
-  const dht = new Supervisor(() => new DhtService(configuration, state.file('dht-node'), addresses, logger), parts);
+  const all: [name: string, isWanted: boolean, make: () => HubService][] = [
+    ['dht', true, () => new DhtService(configuration, state.file('dht-node'), addresses, logger)],
+    ['turn', configuration.turn, () => new TurnService({ state, logger }, configuration, addresses)],
+  ];
+  const services = all.filter(([, isWanted]) => isWanted);
+  const running: Supervisor[] = [];
   const stop = async (): Promise<void> => {
     if (readyFile !== undefined) await rm(readyFile, { force: true });
-    await dht.stop();
+    for (const service of running.reverse()) await service.stop();
     await state.release();
   };
   try {
-    const facts = (await dht.start()) as ReadyFacts['dht'];
-    await dht.probe();
-    const ready: ReadyFacts = { version, dht: facts };
+    const facts: Record<string, unknown> = { version };
+    for (const [name, , make] of services) {
+      const service = new Supervisor(make, parts);
+      running.push(service);
+      facts[name] = await service.start();
+      await service.probe();
+    }
+    const ready = facts as unknown as ReadyFacts;
     if (readyFile !== undefined) await writeAtomically(readyFile, `${JSON.stringify(ready, undefined, 2)}\n`);
     return { ready, stop };
   } catch (error) {

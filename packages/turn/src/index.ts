@@ -7,6 +7,7 @@ export { DEFAULT_TURN_OPTIONS, type TurnOptions } from './core/options.js';
 export { type AddressRange, formatAddressRange, PeerRules, parseAddressRange } from './core/peer-rules.js';
 export { normalizedOrigin, type RealmOptions, Realms } from './core/realms.js';
 export { TurnCore, type TurnCoreComponents, type TurnCoreOptions } from './core/turn-core.js';
+export { probeTurn } from './probe.js';
 export {
   DEFAULT_IDLE_MS,
   type ListenerPlace,

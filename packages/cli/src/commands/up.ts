@@ -17,11 +17,12 @@ export function upCommand(): Command {
   const command = new Command('up').description('Run the hub in the foreground: everything a LAN needs to use Jami');
   for (const { flag, value, text } of Object.values(SETTINGS)) command.option(`--${flag} <${value}>`, text);
   return command
+    .option('--no-turn', 'Run no TURN server')
     .option('--config <FILE>', 'Settings as YAML; the command line weighs more')
     .option('--ready-file <FILE>', 'Write addresses and ports as JSON to FILE once everything answers')
     .option('--json', 'Log as one JSON object per line')
-    .action(async (options: UpOptions & Record<string, string | undefined>) => {
-      const configuration = await readConfiguration(options, process.env, options.config);
+    .action(async (options: UpOptions & Record<string, string | boolean | undefined>) => {
+      const configuration = await readConfiguration(given(options), process.env, options.config);
       const logger = options.json ? jsonLogger(process.stdout) : textLogger(process.stderr);
       const messages = messagesFor(process.env);
       const stopped = stopSignal();
@@ -34,6 +35,13 @@ export function upCommand(): Command {
     });
 }
 
+/** Settings as text: `--no-turn` is `--turn false`. */
+function given(options: Readonly<Record<string, string | boolean | undefined>>): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(options).map(([name, value]) => [name, value === undefined ? undefined : String(value)]),
+  );
+}
+
 /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
 async function stopSignal(): Promise<void> {
   const controller = new AbortController();
@@ -42,8 +50,14 @@ async function stopSignal(): Promise<void> {
   controller.abort();
 }
 
-function welcome({ dht }: ReadyFacts, messages: Messages): string {
-  const lines = ['', messages.hubRuns, '', `  ${messages.bootstrapLabel}:  ${dht.bootstrap}`, ''];
+function welcome({ dht, turn }: ReadyFacts, messages: Messages): string {
+  const lines = ['', messages.hubRuns, '', `  ${messages.bootstrapLabel}:  ${dht.bootstrap}`];
+  if (turn !== undefined) {
+    lines.push(
+      `  ${messages.turnLabel}:  ${turn.host}:${turn.port}  ${messages.turnAs(turn.user, turn.password, turn.realm)}`,
+    );
+  }
+  lines.push('');
   if (dht.addresses.length > 1) lines.push(`${messages.otherAddresses} ${dht.addresses.slice(1).join(', ')}`);
   lines.push(messages.discoveryHint);
   if (!nativeDatagram.available) lines.push(`${messages.slower} ${nativeDatagram.reason}.`);

@@ -4,6 +4,8 @@ import type { Messages } from './en.js';
 export const fr: Messages = {
   hubRuns: 'Atoll fonctionne. Dans les paramètres du compte de chaque application Jami, saisissez :',
   bootstrapLabel: 'Bootstrap (paramètres DHT)',
+  turnLabel: 'Serveur TURN',
+  turnAs: (user, password, realm) => `(utilisateur ${user}, mot de passe ${password}, domaine ${realm})`,
   discoveryHint:
     'Sur ce réseau, les applications où la « découverte locale des pairs » est activée le trouvent seules.',
   otherAddresses: 'On le joint aussi à',

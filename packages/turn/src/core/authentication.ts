@@ -134,7 +134,8 @@ export class Authentication {
     const macKey = keys.find((candidate) => isProved(of.message, given.hash, candidate));
     if (validUntilMs <= unixMs || macKey === undefined) return this.wrong(of);
     context.unauthorized.giveBack(of.from.ip);
-    const proof: Proof = { user: given.username, realm: given.realm, key: macKey, hash: given.hash };
+    // A session may go on with another key id and token: nobody is named by them.
+    const proof: Proof = { user: '', realm: given.realm, key: macKey, hash: given.hash };
     proved({ ...of, realm: given.realm, proof, account: '', validUntilMs });
   }
 
