@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { type Host, Jamid, Lan } from '@atoll/testkit';
+import { eventually, type Host, Jamid, Lan } from '@atoll/testkit';
 import { ATOLL, Scratch } from './turn-server-process.js';
 
 /** Nothing passes between this host and the other one. */
@@ -14,6 +14,13 @@ function separate(host: Host, other: Host): void {
     host.exec('nft', 'add', 'chain', 'ip', 'wall', chain, `{ type filter hook ${chain} priority 0 ; }`);
     host.exec('nft', 'add', 'rule', 'ip', 'wall', chain, 'ip', direction, other.address, 'counter', 'drop');
   }
+}
+
+/** The daemon offers a relay only once it has tried the server, which it does anew whenever its connectivity changes. */
+function knowsServer(daemon: Jamid): boolean {
+  const count = (pattern: RegExp): number => [...daemon.log.matchAll(pattern)].length;
+  const tried = count(/Cache refreshed for TURN resolution/g);
+  return tried > 0 && tried >= count(/Refresh cache for TURN server resolution/g);
 }
 
 test('two real Jami daemons that cannot reach each other talk through the TURN server of a hub', async () => {
@@ -44,6 +51,7 @@ test('two real Jami daemons that cannot reach each other talk through the TURN s
   };
   await using alice = await Jamid.start(a, { displayName: 'alice', bootstrap, settings });
   await using bob = await Jamid.start(b, { displayName: 'bob', bootstrap, settings });
+  await eventually(() => knowsServer(alice) && knowsServer(bob), 'a daemon did not try the TURN server');
   const conversation = await alice.becomeContactOf(bob);
   await alice.sendText(conversation, 'through the wall');
   await bob.waitForText('through the wall', 120_000);
