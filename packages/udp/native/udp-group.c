@@ -67,6 +67,8 @@ typedef struct {
   bool closing;
   member *members;
   int member_count;
+  /* No member below it is free. */
+  int first_free;
   uint8_t *receive_ring;
   uint32_t *receive_meta;
   uint8_t *send_ring;
@@ -347,7 +349,7 @@ static napi_value open_member(napi_env env, napi_callback_info info) {
     napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "open: wrong arguments");
     return NULL;
   }
-  int id = 0;
+  int id = g->first_free;
   while (id < g->member_count && g->members[id].fd >= 0) id++;
   if (id == g->member_count) {
     int count = g->member_count == 0 ? 16 : 2 * g->member_count;
@@ -377,6 +379,7 @@ static napi_value open_member(napi_env env, napi_callback_info info) {
     throw_errno(env, error);
     return NULL;
   }
+  g->first_free = id + 1;
   g->members[id] = (member){.fd = fd, .family = family, .wants_errors = wants_errors, .no_segments = false, .first = -1, .last = -1};
   set_fragmentation(&g->members[id], false);
   struct sockaddr_storage name;
@@ -398,6 +401,7 @@ static napi_value close_member(napi_env env, napi_callback_info info) {
   if (id < 0 || id >= g->member_count || g->members[id].fd < 0) return NULL;
   close(g->members[id].fd);
   g->members[id].fd = -1;
+  if (id < g->first_free) g->first_free = id;
   return NULL;
 }
 

@@ -12,6 +12,8 @@ export const LIMITS = {
   reservations: 1000,
   /** Source addresses whose unauthorized requests are counted. */
   countedSources: 65_536,
+  /** Seals of nonces kept at hand. */
+  recentNonces: 1024,
   /** Credential look-ups under way at once (a slow database). */
   pendingLookups: 4096,
   /** Bytes that may wait for one slow stream client before relayed data is dropped. */

@@ -1,6 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '@atoll/base';
 import { nonceCookie } from '@atoll/stun';
+import { LIMITS } from './limits.js';
 
 const MAC_BYTES = 12;
 const SEALED = /^([0-9a-z]{1,9})-([A-Za-z0-9_-]{16})$/;
@@ -24,6 +25,8 @@ export class Nonces {
   private readonly clock: Clock;
   private readonly options: NonceOptions;
   private readonly prefix: string;
+  /** Seals made or checked lately: a nonce comes back within moments. */
+  private readonly recent = new Map<string, Buffer>();
 
   constructor({ clock }: { readonly clock: Clock }, options: NonceOptions) {
     this.clock = clock;
@@ -50,10 +53,14 @@ export class Nonces {
   }
 
   private mac(time: string, ip: string): Buffer {
-    return createHmac('sha256', this.options.secret)
-      .update(`${this.prefix}${time}`)
-      .update(ip, 'latin1')
-      .digest()
-      .subarray(0, MAC_BYTES);
+    const key = `${time} ${ip}`;
+    let mac = this.recent.get(key);
+    if (mac === undefined) {
+      const sealed = createHmac('sha256', this.options.secret).update(`${this.prefix}${time}`).update(ip, 'latin1');
+      mac = sealed.digest().subarray(0, MAC_BYTES);
+      if (this.recent.size >= LIMITS.recentNonces) this.recent.clear();
+      this.recent.set(key, mac);
+    }
+    return mac;
   }
 }
