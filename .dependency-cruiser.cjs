@@ -2,6 +2,7 @@
 const floors = [
   ['base'],
   ['udp', 'stun', 'msgpack', 'identity', 'database', 'http'],
+  ['dtls'],
   ['dht', 'turn', 'ice'],
   ['dht-proxy', 'name-server', 'link'],
   ['account', 'swarm', 'call'],

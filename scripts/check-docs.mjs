@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { errorTable } from './error-codes.mjs';
 
 const faults = [];
 
@@ -34,7 +35,7 @@ for (const path of documents('.')) {
 }
 
 const listed = new Set(
-  [...readFileSync('docs/dependencies.md', 'utf8').matchAll(/^\| `([^`]+)`/gm)].map(([, name]) => name),
+  [...readFileSync('docs/dependencies.md', 'utf8').matchAll(/^\| `([^`]+)` \| [\d^]/gm)].map(([, name]) => name),
 );
 const used = new Set();
 for (const folder of [
@@ -53,6 +54,12 @@ for (const folder of [
 }
 for (const name of used) if (!listed.has(name)) faults.push(`docs/dependencies.md does not list ${name}`);
 for (const name of listed) if (!used.has(name)) faults.push(`docs/dependencies.md lists ${name}, which nothing uses`);
+
+const { table, faults: codeFaults } = errorTable();
+faults.push(...codeFaults);
+if (readFileSync('docs/errors.md', 'utf8') !== table) {
+  faults.push('docs/errors.md is not true any more: run node scripts/error-codes.mjs');
+}
 
 for (const fault of faults) console.error(fault);
 if (faults.length > 0) process.exit(1);

@@ -29,6 +29,20 @@ export function installIfNeeded(root) {
   utimesSync(marker, now, now);
 }
 
+/** Makes native parts anew whose source is newer than what was built of it; what cannot be built is done without. */
+export function rebuildNative(root) {
+  for (const name of readdirSync(join(root, 'packages'))) {
+    const folder = join(root, 'packages', name, 'native');
+    const release = join(folder, 'build/Release');
+    if (!existsSync(release)) continue;
+    const built = readdirSync(release).filter((file) => file.endsWith('.node'));
+    const sources = readdirSync(folder).filter((file) => /\.(c|h|gyp)$/.test(file));
+    const newestSource = Math.max(...sources.map((file) => statSync(join(folder, file)).mtimeMs));
+    if (built.length > 0 && built.every((file) => statSync(join(release, file)).mtimeMs >= newestSource)) continue;
+    spawnSync(process.execPath, [join(folder, 'build.mjs')], { cwd: root, stdio: 'inherit' });
+  }
+}
+
 /** Whether a source is newer than what was built of it. */
 export function needsBuild(root) {
   return readdirSync(join(root, 'packages')).some((name) => {

@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installIfNeeded, isNodeRecent, needsBuild } from './prepare.mjs';
+import { installIfNeeded, isNodeRecent, needsBuild, rebuildNative } from './prepare.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 if (!isNodeRecent()) {
@@ -10,6 +10,7 @@ if (!isNodeRecent()) {
   process.exit(1);
 }
 installIfNeeded(root);
+rebuildNative(root);
 if (needsBuild(root)) {
   const built = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b'], {
     cwd: root,

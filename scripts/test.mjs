@@ -4,11 +4,21 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installIfNeeded, isNodeRecent } from './prepare.mjs';
+import { installIfNeeded, isNodeRecent, rebuildNative } from './prepare.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const inCi = process.env.CI === 'true';
-const PEERS = ['dhtnode', 'python3-opendht', 'jami-daemon', 'iproute2', 'dbus', 'nftables', 'python3'];
+const PEERS = [
+  'dhtnode',
+  'python3-opendht',
+  'jami-daemon',
+  'iproute2',
+  'dbus',
+  'nftables',
+  'python3',
+  'openssl',
+  'gnutls-bin',
+];
 const MINUTE = 60_000;
 let passed = 0;
 let failed = 0;
@@ -110,7 +120,7 @@ async function loadNative() {
     console.log(`${path.slice(root.length + 1)}: ${done.status === 0 ? 'loads' : done.stderr}`);
     if (done.status !== 0) return false;
   }
-  return !inCi || found.some((path) => path.endsWith('udp_batch.node'));
+  return !inCi || ['udp_batch.node', 'dtls.node'].every((name) => found.some((path) => path.endsWith(`/${name}`)));
 }
 
 /** Native parts of dependencies made for this machine. */
@@ -158,10 +168,21 @@ async function installAnywhere() {
     const facts = existsSync(ready) ? JSON.parse(readFileSync(ready, 'utf8')) : undefined;
     process.kill(-hub.pid, 'SIGTERM');
     await ended;
+    // npm leaves before the hub has saved its state; the group is gone when everybody is.
+    while (isGroupAlive(hub.pid)) await new Promise((done) => setTimeout(done, 100));
     const isStateLeft = existsSync(join(folder, 'state/dht-node')) && !existsSync(ready);
     return facts !== undefined && facts.dht.batched === false && isStateLeft;
   } finally {
     spawnSync('rm', ['-rf', folder]);
+  }
+}
+
+function isGroupAlive(pid) {
+  try {
+    process.kill(-pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -200,6 +221,7 @@ const steps = [
       node([bin('dependency-cruiser'), '--config', '.dependency-cruiser.cjs', 'packages', '--output-type', 'err']),
   },
   { name: 'cores', run: () => node(['scripts/check-cores.mjs']) },
+  { name: 'limits', run: () => node(['scripts/check-limits.mjs']) },
   { name: 'unused', run: () => node([bin('knip')]) },
   { name: 'docs', run: () => node(['scripts/check-docs.mjs'], { limitMs: 3 * MINUTE }) },
   { name: 'unit', run: testStep(unitTests, { limitMs: 5 * MINUTE, concurrency: 2 }) },
@@ -255,6 +277,7 @@ if (!isNodeRecent()) {
   process.exit(1);
 }
 installIfNeeded(root);
+rebuildNative(root);
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !steps.some((step) => step.name === name));
 if (unknown !== undefined) {

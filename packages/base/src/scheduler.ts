@@ -9,7 +9,8 @@ interface HeapJob extends Job {
   sequence: number;
   /** Position in the heap, -1 while the job is not scheduled. */
   index: number;
-  readonly run: () => void;
+  readonly run: (subject: unknown) => void;
+  readonly subject: unknown;
 }
 
 /**
@@ -38,9 +39,20 @@ export class Scheduler {
     return this.heap[0]?.dueMs ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Runs `run` once when time reaches `dueMs`. */
-  at(dueMs: number, run: () => void): Job {
-    const job: HeapJob = { dueMs, sequence: this.sequence++, index: this.heap.length, run };
+  /**
+   * Runs `run` once when time reaches `dueMs`. With a `subject` for it, one function serves for many jobs, where a
+   * closure for each would take more memory than the job.
+   */
+  at(dueMs: number, run: () => void): Job;
+  at<T>(dueMs: number, run: (subject: T) => void, subject: T): Job;
+  at(dueMs: number, run: (subject: never) => void, subject?: unknown): Job {
+    const job: HeapJob = {
+      dueMs,
+      sequence: this.sequence++,
+      index: this.heap.length,
+      run: run as HeapJob['run'],
+      subject,
+    };
     this.heap.push(job);
     this.up(job.index);
     if (job.index === 0) this.onEarlier?.(dueMs);
@@ -77,7 +89,7 @@ export class Scheduler {
       const job = this.heap[0];
       if (!job || job.dueMs > nowMs) return;
       this.remove(job);
-      job.run();
+      job.run(job.subject);
     }
   }
 
@@ -86,7 +98,7 @@ export class Scheduler {
     const job = this.heap[0];
     if (!job) return false;
     this.remove(job);
-    job.run();
+    job.run(job.subject);
     return true;
   }
 

@@ -1,16 +1,10 @@
 import { errorCode, errorMessage, UsageError } from '@atoll/base';
-import { Command, CommanderError } from 'commander';
-import { dhtnodeCommand } from './commands/dhtnode.js';
-import { turnadminCommand, turnCommand } from './commands/turn.js';
-import { upCommand } from './commands/up.js';
-import { VERSION } from './version.js';
 
 const EXIT_FAILED = 1;
 const EXIT_WRONG_USE = 2;
 
 /** One sentence for a person, or with `--json` one object for a program; the code is the process's exit code. */
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_WRONG_USE;
   const message = errorMessage(error);
   const isJson = process.argv.includes('--json');
   process.stderr.write(
@@ -19,21 +13,24 @@ function report(error: unknown): number {
   return error instanceof UsageError ? EXIT_WRONG_USE : EXIT_FAILED;
 }
 
-const program = new Command('atoll')
-  .description('A whole Jami network in one program')
-  .version(VERSION, '-V, --version')
-  .enablePositionalOptions()
-  .exitOverride()
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
-for (const command of [upCommand(), dhtnodeCommand(), turnCommand(), turnadminCommand()]) {
-  command.exitOverride().configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
-  program.addCommand(command);
+// Whoever reads may stop when he has seen enough, as “| head -1” does: that is no error of ours.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error) => {
+    if (errorCode(error) !== 'EPIPE') throw error;
+  });
 }
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.exit(report(error));
+/** Resolves to the exit code. */
+async function run(): Promise<number> {
+  // dhtnode reads its arguments itself and answers at once: what only the other commands need is not loaded for it.
+  if (process.argv[2] === 'dhtnode') {
+    const { runDhtnode } = await import('./dhtnode/run.js');
+    return runDhtnode(process.argv.slice(3));
+  }
+  const { runProgram } = await import('./program.js');
+  const isWrongUse = (await runProgram()) !== 0;
+  return isWrongUse ? EXIT_WRONG_USE : Number(process.exitCode ?? 0);
 }
+
 // What was asked for is done; sockets or timers that linger must not hold the process.
-process.exit(process.exitCode ?? 0);
+process.exit(await run().catch(report));

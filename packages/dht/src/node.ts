@@ -11,7 +11,7 @@ import {
   systemRandom,
   UsageError,
 } from '@atoll/base';
-import { type Identity, type InfoHash, nodeIdOf, type PkId, PublicKey } from '@atoll/identity';
+import { type Identity, type InfoHash, nodeIdOf, type PkId, type PublicKey } from '@atoll/identity';
 import { type DatagramSocket, openDatagramSocket } from '@atoll/udp';
 import type { DhtBackend, ListenEvent, LookupOptions, PutOptions } from './backend.js';
 import { DhtCore, type DhtCoreOptions } from './core/dht-core.js';
@@ -19,13 +19,15 @@ import type { Connectivity, Health } from './core/health.js';
 import { EventQueue } from './event-queue.js';
 import { LanDiscovery } from './lan-discovery.js';
 import { NodeStateFile } from './node-state-file.js';
-import { SecureLayer } from './secure.js';
-import type { FieldValues } from './wire/query.js';
-import { Query } from './wire/query.js';
+import { rehearse } from './rehearsal.js';
+import { SecureLayer, withSomeId } from './secure.js';
+import { type FieldValues, fieldsOf, Query, sameFields } from './wire/query.js';
 import type { Value } from './wire/value.js';
 
 /** Port of a DHT node when nothing else is said (protocol/dht.md 2). */
 export const DEFAULT_PORT = 4222;
+/** A node that received so many needs no rehearsal. */
+const BUSY_DATAGRAMS = 1000;
 /** The node cache is written so often, ms, so that a killed node finds its network again. */
 const SAVE_EVERY_MS = 5 * 60_000;
 /** A receive buffer that holds bursts of whole fragmented values. */
@@ -69,15 +71,17 @@ export function parseBootstrap(text: string): { host: string; port: number } {
  */
 export class DhtNode implements DhtBackend {
   readonly core: DhtCore;
+  /** For signed and encrypted values, if it has one. */
+  readonly identity: Identity | undefined;
   private readonly sockets = new Map<Family, DatagramSocket>();
   private readonly secure: SecureLayer;
-  private readonly identity: Identity | undefined;
   private readonly logger: Logger;
   private readonly bootstrapHosts: string[];
   private readonly stateFile: NodeStateFile | undefined;
   private readonly waitingForConnection = new Set<() => void>();
   private discovery: LanDiscovery | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private immediate: NodeJS.Immediate | undefined;
   private timerMs = Number.POSITIVE_INFINITY;
   private saveTimer: NodeJS.Timeout | undefined;
   private hasPublished = false;
@@ -166,6 +170,11 @@ export class DhtNode implements DhtBackend {
     this.discovery?.connectivityChanged();
   }
 
+  /** Makes the code of this process fast before anybody waits for it, unless enough came in already to have done so. */
+  rehearse(): Promise<void> {
+    return rehearse(() => !this.isClosed && this.core.stats.received < BUSY_DATAGRAMS);
+  }
+
   /** Resolves once a family is connected; fails with the signal's reason. */
   connected(signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -201,7 +210,7 @@ export class DhtNode implements DhtBackend {
 
   values(key: InfoHash, options: LookupOptions = {}): AsyncIterable<Value> {
     options.signal?.throwIfAborted();
-    const accept = this.acceptor(options);
+    const accept = this.secure.acceptor(options.filter);
     let cancel = (): void => {};
     const queue = new EventQueue<Value>(() => {
       cancel();
@@ -227,22 +236,25 @@ export class DhtNode implements DhtBackend {
 
   query(key: InfoHash, query: Query, options: Pick<LookupOptions, 'signal'> = {}): Promise<FieldValues[]> {
     const found: FieldValues[] = [];
+    const add = (fields: readonly FieldValues[]): void => {
+      for (const entry of fields) if (!found.some((known) => sameFields(known, entry))) found.push(entry);
+    };
+    // Nothing selected is everything; and what others cannot judge has to be judged here, on whole values.
+    const isOfValues = query.select.length === 0 || !query.isSendable;
     return this.operation(options.signal, (resolve, reject) =>
-      this.core.get(key, query, {
-        onFields: (fields) => {
-          for (const entry of fields) {
-            const isKnown =
-              entry.id !== undefined && found.some((other) => other.id === entry.id && other.seq === entry.seq);
-            if (!isKnown) found.push(entry);
-          }
+      this.core.get(key, isOfValues ? new Query([], query.where) : query, {
+        onValues: (values) => {
+          if (isOfValues) add(values.map((value) => fieldsOf(value, query.select)));
+          return true;
         },
+        onFields: add,
         onDone: (ok) => (ok || found.length > 0 ? resolve(found) : reject(unreachable())),
       }),
     );
   }
 
   put(key: InfoHash, value: Value, options: PutOptions = {}): Promise<bigint> {
-    const named = value.id === 0n ? value.withId(randomId()) : value;
+    const named = withSomeId(value);
     return this.operation(options.signal, (resolve, reject) => {
       const { isPermanent = false, createdUnixMs } = options;
       this.core.put(key, named, { isPermanent, ...(createdUnixMs === undefined ? {} : { createdUnixMs }) }, (ok) =>
@@ -253,11 +265,7 @@ export class DhtNode implements DhtBackend {
   }
 
   async putSigned(key: InfoHash, value: Value, options: PutOptions = {}): Promise<Value> {
-    const { privateKey } = this.needIdentity();
-    const named = value.id === 0n ? value.withId(randomId()) : value;
-    const seq = await this.secure.nextSeq(key, named, privateKey.publicKey);
-    const unsigned = named.withSeq(seq).ownedBy(privateKey.publicKey, value.recipient);
-    const signed = unsigned.withSignature(await privateKey.signAsync(unsigned.signBytes()));
+    const signed = await this.secure.sign(key, value);
     await this.put(key, signed, options);
     return signed;
   }
@@ -268,16 +276,7 @@ export class DhtNode implements DhtBackend {
     to: PublicKey | InfoHash | PkId,
     options: PutOptions = {},
   ): Promise<bigint> {
-    const { privateKey } = this.needIdentity();
-    const recipient = to instanceof PublicKey ? to : await this.secure.findPublicKey(to);
-    if (recipient === undefined) {
-      throw new AtollError(
-        'DHT_NO_CERTIFICATE',
-        `No certificate of ${to} was found on the DHT, so nothing can be sealed for it.`,
-      );
-    }
-    const named = value.id === 0n ? value.withId(randomId()) : value;
-    return this.put(key, named.sealedFor(recipient, privateKey), options);
+    return this.put(key, await this.secure.seal(value, to), options);
   }
 
   cancelPut(key: InfoHash, id: bigint): boolean {
@@ -286,7 +285,7 @@ export class DhtNode implements DhtBackend {
 
   listen(key: InfoHash, options: LookupOptions = {}): AsyncIterable<ListenEvent> {
     options.signal?.throwIfAborted();
-    const accept = this.acceptor(options);
+    const accept = this.secure.acceptor(options.filter);
     let cancel: (() => void) | undefined;
     const queue = new EventQueue<ListenEvent>(() => {
       cancel?.();
@@ -319,6 +318,7 @@ export class DhtNode implements DhtBackend {
     if (this.isClosed) return;
     this.isClosed = true;
     clearTimeout(this.timer);
+    clearImmediate(this.immediate);
     clearInterval(this.saveTimer);
     await this.stateFile?.save(this.core, this.ports);
     await this.discovery?.close();
@@ -434,22 +434,19 @@ export class DhtNode implements DhtBackend {
     if (this.isClosed || dueMs >= this.timerMs || dueMs === Number.POSITIVE_INFINITY) return;
     this.timerMs = dueMs;
     clearTimeout(this.timer);
-    this.timer = setTimeout(
-      () => {
-        this.timerMs = Number.POSITIVE_INFINITY;
-        this.core.tick();
-        this.arm(this.core.nextWakeMs);
-      },
-      Math.max(0, Math.min(dueMs - systemClock.nowMs(), 0x7fff_ffff)),
-    );
+    const waitMs = dueMs - systemClock.nowMs();
+    // A timer takes a millisecond at least, which is long for an operation that begins now.
+    if (waitMs <= 0) this.immediate ??= setImmediate(() => this.wake());
+    else this.timer = setTimeout(() => this.wake(), Math.min(waitMs, 0x7fff_ffff));
   }
 
-  private acceptor(options: LookupOptions): (value: Value) => Value | undefined {
-    const { filter } = options;
-    return (value) => {
-      const opened = this.secure.open(value);
-      return opened === undefined || (filter !== undefined && !filter(opened)) ? undefined : opened;
-    };
+  private wake(): void {
+    clearImmediate(this.immediate);
+    this.immediate = undefined;
+    this.timerMs = Number.POSITIVE_INFINITY;
+    if (this.isClosed) return;
+    this.core.tick();
+    this.arm(this.core.nextWakeMs);
   }
 
   private operation<T>(
@@ -480,11 +477,6 @@ export class DhtNode implements DhtBackend {
       );
     });
   }
-
-  private needIdentity(): Identity {
-    if (this.identity !== undefined) return this.identity;
-    throw new AtollError('DHT_NO_IDENTITY', 'An identity is required to sign or encrypt; start the node with one.');
-  }
 }
 
 function bindingsOf(addresses: readonly string[]): Map<Family, string | undefined> {
@@ -502,11 +494,6 @@ function bindingsOf(addresses: readonly string[]): Map<Family, string | undefine
     bindings.set(family, bindings.has(family) ? undefined : address);
   }
   return bindings;
-}
-
-function randomId(): bigint {
-  const id = systemRandom.bytes(8).readBigUInt64BE();
-  return id === 0n ? 1n : id;
 }
 
 function unreachable(): AtollError {

@@ -30,6 +30,7 @@ const truth = (flag: string) =>
     ],
     `${flag} takes true or false`,
   );
+const text = (flag: string) => v.optional(v.pipe(v.string(), v.minLength(1, `${flag} must not be empty`)));
 
 /** One setting: how it is checked, named in each place, and described. The only list of settings there is. */
 interface Setting<S extends v.GenericSchema> {
@@ -115,6 +116,111 @@ export const SETTINGS = {
     flag: 'turn-port',
     value: 'N',
     text: 'UDP and TCP port of the TURN server; 0 lets the system choose',
+  }),
+  proxy: setting({
+    schema: truth('proxy'),
+    fallback: true,
+    flag: 'proxy',
+    value: 'true|false',
+    text: 'Run a DHT proxy, which phones use instead of a DHT node of their own',
+  }),
+  proxyPort: setting({
+    schema: whole(0, 65_535, 'proxy-port takes a number from 0 to 65535'),
+    fallback: 8080,
+    flag: 'proxy-port',
+    value: 'N',
+    text: 'TCP port of the DHT proxy; 0 lets the system choose',
+  }),
+  proxyTlsPort: setting({
+    schema: whole(0, 65_535, 'proxy-tls-port takes a number from 0 to 65535'),
+    fallback: 8443,
+    flag: 'proxy-tls-port',
+    value: 'N',
+    text: 'TCP port of the DHT proxy over TLS, opened with --certificate',
+  }),
+  certificate: setting({
+    schema: text('certificate'),
+    fallback: undefined,
+    flag: 'certificate',
+    value: 'FILE',
+    text: 'Certificate (PEM, with its chain) for services over TLS; taken anew when it changes',
+  }),
+  privateKey: setting({
+    schema: text('private-key'),
+    fallback: undefined,
+    flag: 'private-key',
+    value: 'FILE',
+    text: 'Private key (PEM) of the certificate',
+  }),
+  proxyClientAuthority: setting({
+    schema: text('proxy-client-authority'),
+    fallback: undefined,
+    flag: 'proxy-client-authority',
+    value: 'FILE',
+    text: 'Let only clients with a certificate of these authorities (PEM) use the DHT proxy over TLS',
+  }),
+  unifiedPush: setting({
+    schema: truth('unified-push'),
+    fallback: true,
+    flag: 'unified-push',
+    value: 'true|false',
+    text: 'Wake phones that use UnifiedPush',
+  }),
+  pushAllow: setting({
+    schema: list,
+    fallback: [] as string[],
+    flag: 'push-allow',
+    value: 'LIST',
+    text: 'UnifiedPush distributors on this network, as ntfy.lan:8080,192.168.1.0/24',
+  }),
+  pushContact: setting({
+    schema: text('push-contact'),
+    fallback: undefined,
+    flag: 'push-contact',
+    value: 'ADDRESS',
+    text: 'How push services reach the operator: mailto: or https:',
+  }),
+  fcmAccount: setting({
+    schema: text('fcm-account'),
+    fallback: undefined,
+    flag: 'fcm-account',
+    value: 'FILE',
+    text: 'Service account (JSON) of the Firebase project, to wake Android phones',
+  }),
+  apnsKey: setting({
+    schema: text('apns-key'),
+    fallback: undefined,
+    flag: 'apns-key',
+    value: 'FILE',
+    text: 'Key file (.p8) of Apple’s developer portal, to wake iPhones',
+  }),
+  apnsKeyId: setting({
+    schema: text('apns-key-id'),
+    fallback: undefined,
+    flag: 'apns-key-id',
+    value: 'ID',
+    text: 'Id of the key, when its file is not called AuthKey_ID.p8',
+  }),
+  apnsTeam: setting({
+    schema: text('apns-team'),
+    fallback: undefined,
+    flag: 'apns-team',
+    value: 'ID',
+    text: 'Apple team that the key belongs to',
+  }),
+  pushServer: setting({
+    schema: text('push-server'),
+    fallback: undefined,
+    flag: 'push-server',
+    value: 'HOST:PORT',
+    text: 'Push gateway with the interface of gorush, for phones that none of the above wakes',
+  }),
+  bundleId: setting({
+    schema: text('bundle-id'),
+    fallback: undefined,
+    flag: 'bundle-id',
+    value: 'ID',
+    text: 'Topic of iPhones that name none',
   }),
 } as const;
 

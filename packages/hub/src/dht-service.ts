@@ -13,7 +13,8 @@ export class DhtService implements HubService {
   private readonly statePath: string;
   private readonly addresses: readonly string[];
   private readonly logger: Logger;
-  private node: DhtNode | undefined;
+  /** The node while it runs. */
+  node: DhtNode | undefined;
 
   /** `addresses`: what people are told, the first one in the ready file. */
   constructor(configuration: HubConfiguration, statePath: string, addresses: readonly string[], logger: Logger) {

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { silentLogger } from '@atoll/base';
 import { readConfiguration } from './configuration.js';
 import { startHub } from './startup.js';
-import { StateDirectory } from './state-directory.js';
+import { StateDirectory, writeAtomically } from './state-directory.js';
 import { type HubService, Supervisor } from './supervisor.js';
 
 test('the command line weighs more than variables, variables more than the file, the file more than defaults', async () => {
@@ -54,8 +54,11 @@ test('a state directory is used by one hub at a time; a dead owner is no owner',
     const state = await StateDirectory.take(folder);
     await state.release();
     assert.deepEqual(await readdir(folder), []);
+    await assert.rejects(writeAtomically(join(folder, 'none', 'x'), ''), { code: 'HUB_FILE_NOT_WRITTEN' });
     await writeFile(join(folder, 'plain'), '');
     await assert.rejects(StateDirectory.take(join(folder, 'plain', 'x')), { code: 'HUB_STATE_UNUSABLE' });
+    await assert.rejects(StateDirectory.take('/proc/atoll'), { code: 'HUB_STATE_UNUSABLE' });
+    await (await StateDirectory.take(join(folder, 'a', 'b', 'c'))).release();
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -66,10 +69,11 @@ test('a hub starts, answers its probe, writes the ready file and leaves nothing 
   try {
     const readyFile = join(folder, 'ready.json');
     const state = join(folder, 'state');
-    const given = { state, host: '127.0.0.1', dhtPort: '0', turnPort: '0', peerDiscovery: 'false' };
+    const given = { state, host: '127.0.0.1', dhtPort: '0', proxyPort: '0', turnPort: '0', peerDiscovery: 'false' };
     const configuration = await readConfiguration(given, {}, undefined);
     const hub = await startHub(configuration, { version: '0', readyFile, logger: silentLogger });
     assert.match(hub.ready.dht.bootstrap, /^127\.0\.0\.1:\d+$/);
+    assert.match(hub.ready.proxy?.url ?? '', /^http:\/\/127\.0\.0\.1:\d+$/);
     assert.ok((await readdir(folder)).includes('ready.json'));
     const { id } = hub.ready.dht;
     const { turn } = hub.ready;
@@ -94,6 +98,52 @@ test('a hub starts, answers its probe, writes the ready file and leaves nothing 
   }
 });
 
+const PROBE_EVERY_MS = 30_000;
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+test('a service that runs but no longer answers is started again', async () => {
+  let starts = 0;
+  let isDeaf = false;
+  let restarted: () => void = () => {};
+  const make = (): HubService => ({
+    name: 'trial',
+    failed: new Promise(() => {}),
+    async start() {
+      if (++starts === 2) {
+        isDeaf = false;
+        restarted();
+      }
+      return {};
+    },
+    async probe() {
+      if (isDeaf) throw new Error('deaf');
+    },
+    async stop() {},
+  });
+  let probes = 0;
+  const supervisor = new Supervisor(make, {
+    logger: silentLogger,
+    nowMs: () => 0,
+    wait: (ms, signal) => {
+      if (ms !== PROBE_EVERY_MS) return Promise.resolve();
+      if (++probes > 6) return aborted(signal);
+      isDeaf = probes !== 2;
+      return Promise.resolve();
+    },
+  });
+  const again = new Promise<void>((resolve) => {
+    restarted = resolve;
+  });
+  await supervisor.start();
+  await again;
+  assert.equal(probes, 5, 'one silent probe is forgiven, three in a row are not');
+  await supervisor.stop();
+  assert.equal(starts, 2);
+});
+
 test('a service that fails is started again, with growing waits', async () => {
   let starts = 0;
   const waits: number[] = [];
@@ -114,7 +164,8 @@ test('a service that fails is started again, with growing waits', async () => {
   const supervisor = new Supervisor(make, {
     logger: silentLogger,
     nowMs: () => 0,
-    wait: async (ms) => {
+    wait: async (ms, signal) => {
+      if (ms === PROBE_EVERY_MS) return aborted(signal);
       waits.push(ms);
       waited();
     },

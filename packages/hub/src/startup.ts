@@ -4,6 +4,7 @@ import type { Logger } from '@atoll/base';
 import type { HubConfiguration } from './configuration.js';
 import { DhtService } from './dht-service.js';
 import { lanAddresses } from './lan-addresses.js';
+import { ProxyService } from './proxy-service.js';
 import { StateDirectory, writeAtomically } from './state-directory.js';
 import { type HubService, Supervisor } from './supervisor.js';
 import { TurnService } from './turn-service.js';
@@ -19,6 +20,11 @@ export interface ReadyFacts {
     readonly id: string;
     readonly network: number;
     readonly batched: boolean;
+  };
+  readonly proxy?: {
+    /** What to enter as DHT proxy. */
+    readonly url: string;
+    readonly urlTls?: string;
   };
   readonly turn?: {
     /** What to enter as TURN server: address, port, user, password and realm. */
@@ -41,6 +47,8 @@ export interface HubOptions {
   /** Written once everything answers, removed at the stop. */
   readonly readyFile?: string | undefined;
   readonly logger: Logger;
+  /** Services to run, by name; all that the configuration wants when left out. */
+  readonly only?: readonly string[] | undefined;
 }
 
 /** Starts every service of a hub, one after the other; if one cannot be brought up, nothing is left running. */
@@ -53,11 +61,19 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     nowMs: () => performance.now(),
     wait: (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal }).catch(() => {}),
   };
+  let dht: DhtService | undefined;
+  const makeDht = (): HubService => {
+    dht = new DhtService(configuration, state.file('dht-node'), addresses, logger);
+    return dht;
+  };
+  const makeProxy = (): HubService =>
+    new ProxyService({ state, logger, node: () => dht?.node }, configuration, addresses);
   const all: [name: string, isWanted: boolean, make: () => HubService][] = [
-    ['dht', true, () => new DhtService(configuration, state.file('dht-node'), addresses, logger)],
+    ['dht', true, makeDht],
+    ['proxy', configuration.proxy, makeProxy],
     ['turn', configuration.turn, () => new TurnService({ state, logger }, configuration, addresses)],
   ];
-  const services = all.filter(([, isWanted]) => isWanted);
+  const services = all.filter(([name, isWanted]) => isWanted && (options.only?.includes(name) ?? true));
   const running: Supervisor[] = [];
   const stop = async (): Promise<void> => {
     if (readyFile !== undefined) await rm(readyFile, { force: true });

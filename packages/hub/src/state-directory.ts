@@ -1,5 +1,5 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { AtollError, errorCode, errorMessage } from '@atoll/base';
 
 /** Everything one hub keeps, in one directory that only one hub uses at a time. */
@@ -16,7 +16,7 @@ export class StateDirectory {
    */
   static async take(path: string): Promise<StateDirectory> {
     try {
-      await mkdir(path, { recursive: true, mode: 0o700 });
+      await makeDirectory(path);
       await lock(join(path, 'lock'), path);
     } catch (cause) {
       if (cause instanceof AtollError) throw cause;
@@ -34,6 +34,18 @@ export class StateDirectory {
 
   async release(): Promise<void> {
     await rm(this.file('lock'), { force: true });
+  }
+}
+
+/** With its parents. Node's own way of doing so never ends below `/proc`, where nothing can be made. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return;
+    if (errorCode(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeDirectory(dirname(path));
+    await mkdir(path, { mode: 0o700 });
   }
 }
 
@@ -68,15 +80,19 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Writes a file so that it is there whole or not at all, also after a power loss. */
+/** Writes a file so that it is there whole or not at all, also after a power loss. Fails with `HUB_FILE_NOT_WRITTEN`. */
 export async function writeAtomically(path: string, text: string): Promise<void> {
   const draft = `${path}.${process.pid}.new`;
-  const file = await open(draft, 'w', 0o600);
   try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await open(draft, 'w', 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+  } catch (cause) {
+    throw new AtollError('HUB_FILE_NOT_WRITTEN', `${path} cannot be written: ${errorMessage(cause)}`, { cause });
   }
-  await rename(draft, path);
 }

@@ -4,6 +4,9 @@ import { errorMessage, type Logger } from '@atoll/base';
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 60_000;
 const SOUND_RUN_MS = 60_000;
+/** A running service is asked so often, ms; after so many silent probes in a row it counts as failed. */
+const PROBE_EVERY_MS = 30_000;
+const SILENT_PROBES = 3;
 
 /** A service of the hub. */
 export interface HubService {
@@ -66,6 +69,21 @@ export class Supervisor {
     return service;
   }
 
+  /** Rejects when the service no longer answers its probe: a process that runs but does nothing is no service. */
+  private async silence(service: HubService, signal: AbortSignal): Promise<void> {
+    let silent = 0;
+    for (;;) {
+      await this.parts.wait(PROBE_EVERY_MS, signal);
+      if (signal.aborted || this.current !== service) return;
+      try {
+        await service.probe();
+        silent = 0;
+      } catch (error) {
+        if (++silent >= SILENT_PROBES) throw error;
+      }
+    }
+  }
+
   private async watch(first: HubService): Promise<void> {
     const { signal } = this.stopping;
     const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
@@ -75,7 +93,7 @@ export class Supervisor {
       const startedMs = this.parts.nowMs();
       try {
         service ??= await this.bringUp();
-        await Promise.race([service.failed, stopped]);
+        await Promise.race([service.failed, this.silence(service, signal), stopped]);
       } catch (error) {
         this.parts.logger.error(`The ${first.name} service failed: ${errorMessage(error)}`);
         this.current = undefined;

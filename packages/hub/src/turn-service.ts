@@ -65,6 +65,13 @@ export class TurnService implements HubService {
 
   private async open(credentials: Credentials): Promise<TurnServer> {
     const { logger } = this.components;
+    // Sessions come and go, the probe's among them: that is nothing to tell of a hub that is well.
+    const quiet: Logger = {
+      debug: (message, fields) => logger.debug(message, fields),
+      info: (message, fields) => logger.debug(message, fields),
+      warn: (message, fields) => logger.warn(message, fields),
+      error: (message, fields) => logger.error(message, fields),
+    };
     const users = new Users(
       { clock: systemClock, database: undefined },
       {
@@ -87,7 +94,7 @@ export class TurnService implements HubService {
         behavior: { mobility: true },
       };
       try {
-        return await TurnServer.open({ logger, credentials: users }, options);
+        return await TurnServer.open({ logger: quiet, credentials: users }, options);
       } catch (error) {
         const isTaken = ['UDP_PORT_IN_USE', 'TURN_PORT_IN_USE'].includes(errorCode(error));
         if (!isTaken || this.configuration.turnPort !== 0 || attempt === PORT_TRIES) throw error;

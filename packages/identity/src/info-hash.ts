@@ -106,6 +106,13 @@ export function commonBits(a: InfoHash, b: InfoHash): number {
   return 8 * x.length;
 }
 
+/** The first 32 bits as a number. */
+export function prefix32(hash: InfoHash): number {
+  const { binary } = hash;
+  const [a, b, c, d] = [binary.charCodeAt(0), binary.charCodeAt(1), binary.charCodeAt(2), binary.charCodeAt(3)];
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+}
+
 /** Index of the last 1 bit (0 = most significant), -1 for zero. */
 export function lowbit(hash: InfoHash): number {
   for (let i = hash.binary.length - 1; i >= 0; i--) {

@@ -1,5 +1,4 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { argon2i as argon2iWasm } from 'hash-wasm';
 import { decryptAesGcm, encryptAesGcm } from './aes-gcm.js';
 
 const SALT_BYTES = 16;
@@ -12,19 +11,20 @@ const ARGON2I = 1;
 /** Argon2i: 16 passes, 64 MiB, one lane, 32 bytes (protocol/dht.md 11.4). */
 export type Argon2i = (password: string, salt: Buffer) => Promise<Buffer>;
 
-/** The portable implementation: WebAssembly, works everywhere. */
-export const portableArgon2i: Argon2i = async (password, salt) =>
-  Buffer.from(
-    await argon2iWasm({
-      password,
-      salt,
-      iterations: PASSES,
-      memorySize: MEMORY_KIB,
-      parallelism: 1,
-      hashLength: RAW_BYTES,
-      outputType: 'binary',
-    }),
-  );
+/** The portable implementation: WebAssembly, works everywhere. Loaded when it is first needed: it is large. */
+export const portableArgon2i: Argon2i = async (password, salt) => {
+  const { argon2i } = await import('hash-wasm');
+  const hash = await argon2i({
+    password,
+    salt,
+    iterations: PASSES,
+    memorySize: MEMORY_KIB,
+    parallelism: 1,
+    hashLength: RAW_BYTES,
+    outputType: 'binary',
+  });
+  return Buffer.from(hash);
+};
 
 /** The native implementation, about ten times as fast; undefined where its package is not installed. */
 export async function nativeArgon2i(): Promise<Argon2i | undefined> {

@@ -13,6 +13,9 @@ export type Kind =
   | 'end'
   | 'invalid';
 
+/** Where a 64-bit number is put together: a view of the bytes read would have to be made for each datagram. */
+const word = new DataView(new ArrayBuffer(8));
+
 /**
  * Reads msgpack that a stranger sent. Nothing here throws: the first thing that does not fit sets {@link failure},
  * after which every read gives an empty answer, so that a decoder may read on and look once at the end.
@@ -138,8 +141,10 @@ export class Reader {
   /** A whole number from 0 to 2^64 - 1. */
   u64(): bigint {
     if (this.bytes[this.at] === 0xcf && this.left >= 9) {
+      const { bytes, at } = this;
+      for (let i = 0; i < 8; i++) word.setUint8(i, bytes[at + 1 + i] as number);
       this.at += 9;
-      return this.bytes.readBigUInt64BE(this.at - 8);
+      return word.getBigUint64(0);
     }
     return BigInt(this.uint());
   }

@@ -1,5 +1,8 @@
 import { asBuffer } from '@atoll/base';
 
+/** Up to this length a loop is faster than a call that leaves JavaScript. */
+const SHORT_TEXT = 40;
+
 /**
  * Writes msgpack with the encoding under full control of the caller: each method writes exactly one family, always in
  * its shortest form (protocol/dht.md 3 and 10.2: signatures cover these bytes).
@@ -9,10 +12,14 @@ import { asBuffer } from '@atoll/base';
 export class Writer {
   private buffer: Buffer;
   private at = 0;
+  private lastView: Buffer;
+  private words: DataView;
 
   /** `initialBytes`: size of the first allocation; the buffer grows as needed. */
   constructor(initialBytes = 1024) {
     this.buffer = Buffer.allocUnsafeSlow(initialBytes);
+    this.lastView = this.buffer.subarray(0, 0);
+    this.words = new DataView(this.buffer.buffer);
   }
 
   /** Bytes written since the last reset. */
@@ -27,7 +34,9 @@ export class Writer {
 
   /** What was written, without a copy: valid until the next write or reset. */
   view(): Buffer {
-    return this.buffer.subarray(0, this.at);
+    // Messages of one kind have one length, so the last view often serves again.
+    if (this.lastView.length !== this.at || this.at === 0) this.lastView = this.buffer.subarray(0, this.at);
+    return this.lastView;
   }
 
   /** A copy of what was written, with memory of its own. */
@@ -35,6 +44,11 @@ export class Writer {
     const copy = Buffer.allocUnsafeSlow(this.at);
     this.buffer.copy(copy, 0, 0, this.at);
     return copy;
+  }
+
+  /** A copy of what was written, as a binary string. */
+  takeBinary(): string {
+    return this.buffer.latin1Slice(0, this.at);
   }
 
   nil(): void {
@@ -90,7 +104,7 @@ export class Writer {
     }
     this.room(9);
     this.buffer[this.at++] = 0xcf;
-    this.buffer.writeBigUInt64BE(value, this.at);
+    this.words.setBigUint64(this.at, value);
     this.at += 8;
   }
 
@@ -159,17 +173,8 @@ export class Writer {
 
   /** A binary string (one character per byte) as `bin`. */
   binary(text: string): void {
-    const length = text.length;
-    this.binHeader(length);
-    this.room(length);
-    if (length <= 32) {
-      const buffer = this.buffer;
-      let at = this.at;
-      for (let i = 0; i < length; i++) buffer[at++] = text.charCodeAt(i);
-      this.at = at;
-    } else {
-      this.at += this.buffer.latin1Write(text, this.at, length);
-    }
+    this.binHeader(text.length);
+    this.rawBinary(text);
   }
 
   /** Header of a `bin` whose `length` bytes follow through {@link raw}. */
@@ -202,10 +207,18 @@ export class Writer {
     this.at += bytes.length;
   }
 
-  /** Content announced by {@link binHeader}, given as a binary string. */
+  /** What is msgpack already, or the content announced by {@link binHeader}, given as a binary string. */
   rawBinary(text: string): void {
-    this.room(text.length);
-    this.at += this.buffer.latin1Write(text, this.at, text.length);
+    const length = text.length;
+    this.room(length);
+    if (length > SHORT_TEXT) {
+      this.at += this.buffer.latin1Write(text, this.at, length);
+      return;
+    }
+    const buffer = this.buffer;
+    let at = this.at;
+    for (let i = 0; i < length; i++) buffer[at++] = text.charCodeAt(i);
+    this.at = at;
   }
 
   /** Content announced by {@link binHeader}: a 16-bit number, big-endian. */
@@ -247,5 +260,7 @@ export class Writer {
     const larger = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.at + bytes));
     this.buffer.copy(larger, 0, 0, this.at);
     this.buffer = larger;
+    this.lastView = larger.subarray(0, 0);
+    this.words = new DataView(larger.buffer);
   }
 }

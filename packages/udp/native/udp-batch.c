@@ -1,13 +1,18 @@
 /* Batched UDP for Node: many datagrams in one system call, through rings of memory shared with JavaScript.
  *
  * The JavaScript side (src/native-socket.ts) owns the rings. Layout of the metadata, in 32-bit words:
- *   received, 8 words a slot: length, port, family (4 or 6), scope, address (IPv4: one word in host order, else 16 bytes)
+ *   received, 9 words a slot: length, port, family (4 or 6), scope, address (IPv4: one word in host order, else 16 bytes),
+ *             length of each datagram in the slot (the last may be shorter)
  *   to send,  9 words a slot: offset, length, port, family, scope, address (as above)
+ *
+ * Datagrams of one length to one peer that follow each other travel through the kernel as one (UDP_SEGMENT, UDP_GRO) and
+ * arrive as what they are: the cost of a datagram is mostly the way through the kernel.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <node_api.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,11 +22,16 @@
 #include <unistd.h>
 #include <uv.h>
 
+/* Of the rings; changes with every change of what JavaScript has to know, which compares it. */
+#define LAYOUT 2
 #define RECEIVE_SLOTS 64
-#define RECEIVE_WORDS 8
+#define RECEIVE_WORDS 9
 #define SLOT_BYTES 65536
 #define SEND_SLOTS 512
 #define SEND_WORDS 9
+/* Of one run of datagrams: the kernel's own limits, with room for headers. */
+#define RUN_DATAGRAMS 64
+#define RUN_BYTES 60000
 /* Batches taken in one turn of the event loop, so that timers and other sockets get their turn too. */
 #define BATCHES_PER_TURN 4
 
@@ -40,6 +50,14 @@ typedef struct {
   uint8_t *send_ring;
   size_t send_ring_bytes;
   uint32_t *send_meta;
+  /* Datagrams up to this length go out in runs; less once the kernel refused one (no checksums, a small MTU). */
+  uint32_t run_limit;
+  union {
+    struct cmsghdr align;
+    uint8_t bytes[CMSG_SPACE(sizeof(int))];
+  } receive_controls[RECEIVE_SLOTS], send_controls[SEND_SLOTS];
+  /* The first slot of each message under way, and behind the last one where they end. */
+  int run_starts[SEND_SLOTS + 1];
   struct mmsghdr receive_headers[RECEIVE_SLOTS];
   struct iovec receive_vectors[RECEIVE_SLOTS];
   struct sockaddr_storage receive_names[RECEIVE_SLOTS];
@@ -95,7 +113,14 @@ static void emit(udp_socket *s, int event, int count) {
 static void describe(udp_socket *s, int slot) {
   uint32_t *meta = s->receive_meta + slot * RECEIVE_WORDS;
   const struct sockaddr_storage *name = &s->receive_names[slot];
-  meta[0] = s->receive_headers[slot].msg_len;
+  meta[0] = meta[8] = s->receive_headers[slot].msg_len;
+  struct msghdr *header = &s->receive_headers[slot].msg_hdr;
+  for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control != NULL; control = CMSG_NXTHDR(header, control)) {
+    if (control->cmsg_level != IPPROTO_UDP || control->cmsg_type != UDP_GRO) continue;
+    int length;
+    memcpy(&length, CMSG_DATA(control), sizeof length);
+    if (length > 0) meta[8] = (uint32_t)length;
+  }
   if (name->ss_family == AF_INET) {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)name;
     meta[1] = ntohs(v4->sin_port);
@@ -124,7 +149,10 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
   }
   if (!(events & UV_READABLE)) return;
   for (int batch = 0; batch < BATCHES_PER_TURN && !s->closing; batch++) {
-    for (int i = 0; i < RECEIVE_SLOTS; i++) s->receive_headers[i].msg_hdr.msg_namelen = sizeof(s->receive_names[i]);
+    for (int i = 0; i < RECEIVE_SLOTS; i++) {
+      s->receive_headers[i].msg_hdr.msg_namelen = sizeof(s->receive_names[i]);
+      s->receive_headers[i].msg_hdr.msg_controllen = sizeof s->receive_controls[i].bytes;
+    }
     int count = recvmmsg(s->fd, s->receive_headers, RECEIVE_SLOTS, MSG_DONTWAIT, NULL);
     if (count <= 0) {
       if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) emit(s, EVENT_FAILED, errno);
@@ -169,6 +197,8 @@ static int bind_socket(int family, const char *address, uint16_t port, bool reus
   if (valid != 1) error = EADDRNOTAVAIL;
   if (!error && reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0) error = errno;
   if (receive_bytes > 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+  /* A kernel without it gives datagrams one by one. */
+  setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof one);
   if (send_bytes > 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
   if (!error && bind(fd, (struct sockaddr *)&name, name_length) < 0) error = errno;
   if (error) {
@@ -186,6 +216,7 @@ static void prepare(udp_socket *s) {
     s->receive_headers[i].msg_hdr.msg_iov = &s->receive_vectors[i];
     s->receive_headers[i].msg_hdr.msg_iovlen = 1;
     s->receive_headers[i].msg_hdr.msg_name = &s->receive_names[i];
+    s->receive_headers[i].msg_hdr.msg_control = s->receive_controls[i].bytes;
   }
   for (int i = 0; i < SEND_SLOTS; i++) {
     s->send_headers[i].msg_hdr.msg_iov = &s->send_vectors[i];
@@ -242,6 +273,7 @@ static napi_value open_socket(napi_env env, napi_callback_info info) {
   s->send_ring = rings[2];
   s->send_ring_bytes = lengths[2];
   s->send_meta = rings[3];
+  s->run_limit = RUN_BYTES;
   prepare(s);
   napi_value keep, name, external;
   napi_create_array_with_length(env, 4, &keep);
@@ -266,6 +298,76 @@ static udp_socket *get_socket(napi_env env, napi_value value) {
   return data;
 }
 
+static void set_peer(udp_socket *s, int message, const uint32_t *meta) {
+  struct msghdr *header = &s->send_headers[message].msg_hdr;
+  if (meta[3] == 4) {
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&s->send_names[message];
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons((uint16_t)meta[2]);
+    v4->sin_addr.s_addr = htonl(meta[5]);
+    header->msg_namelen = sizeof *v4;
+  } else {
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&s->send_names[message];
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons((uint16_t)meta[2]);
+    v6->sin6_flowinfo = 0;
+    v6->sin6_scope_id = meta[4];
+    memcpy(&v6->sin6_addr, meta + 5, 16);
+    header->msg_namelen = sizeof *v6;
+  }
+}
+
+/* Where the run of datagrams that begins at a slot ends: one peer, one length (the last may be shorter), one behind the
+ * other in the ring. */
+static int end_of_run(const udp_socket *s, int slot, int end) {
+  const uint32_t *first = s->send_meta + slot * SEND_WORDS;
+  const uint32_t length = first[1];
+  if (length == 0 || length > s->run_limit) return slot + 1;
+  size_t peer_words = first[3] == 4 ? 4 : 7;
+  uint32_t bytes = length;
+  int last = slot;
+  while (last + 1 < end && last + 1 - slot < RUN_DATAGRAMS) {
+    const uint32_t *next = s->send_meta + (last + 1) * SEND_WORDS;
+    if (next[0] != first[0] + bytes || next[1] == 0 || next[1] > length || bytes + next[1] > RUN_BYTES) break;
+    if (memcmp(next + 2, first + 2, peer_words * 4) != 0) break;
+    bytes += next[1];
+    last++;
+    if (next[1] < length) break;
+  }
+  return last + 1;
+}
+
+/* Makes one message of each run; slots before `single_until` go alone. Returns the number of messages. */
+static int make_messages(udp_socket *s, int start, int end, int single_until) {
+  int count = 0;
+  for (int slot = start; slot < end; count++) {
+    const uint32_t *meta = s->send_meta + slot * SEND_WORDS;
+    struct msghdr *header = &s->send_headers[count].msg_hdr;
+    int next = slot < single_until ? slot + 1 : end_of_run(s, slot, end);
+    set_peer(s, count, meta);
+    s->run_starts[count] = slot;
+    s->send_vectors[count].iov_base = s->send_ring + meta[0];
+    s->send_vectors[count].iov_len = meta[1];
+    header->msg_control = NULL;
+    header->msg_controllen = 0;
+    if (next > slot + 1) {
+      const uint32_t *last = s->send_meta + (next - 1) * SEND_WORDS;
+      s->send_vectors[count].iov_len = last[0] + last[1] - meta[0];
+      header->msg_control = s->send_controls[count].bytes;
+      header->msg_controllen = CMSG_SPACE(sizeof(uint16_t));
+      struct cmsghdr *control = CMSG_FIRSTHDR(header);
+      control->cmsg_level = IPPROTO_UDP;
+      control->cmsg_type = UDP_SEGMENT;
+      control->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+      uint16_t length = (uint16_t)meta[1];
+      memcpy(CMSG_DATA(control), &length, sizeof length);
+    }
+    slot = next;
+  }
+  s->run_starts[count] = end;
+  return count;
+}
+
 /* flush(socket, start, end): sends slots, returns [next slot, errno]; errno 0 when all are sent. The caller never passes a
  * closed socket: the JavaScript side drops its handle when it closes. */
 static napi_value flush(napi_env env, napi_callback_info info) {
@@ -285,34 +387,25 @@ static napi_value flush(napi_env env, napi_callback_info info) {
       napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "flush: outside the ring");
       return NULL;
     }
-    s->send_vectors[i].iov_base = s->send_ring + meta[0];
-    s->send_vectors[i].iov_len = meta[1];
-    struct msghdr *header = &s->send_headers[i].msg_hdr;
-    if (meta[3] == 4) {
-      struct sockaddr_in *v4 = (struct sockaddr_in *)&s->send_names[i];
-      v4->sin_family = AF_INET;
-      v4->sin_port = htons((uint16_t)meta[2]);
-      v4->sin_addr.s_addr = htonl(meta[5]);
-      header->msg_namelen = sizeof *v4;
-    } else {
-      struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&s->send_names[i];
-      v6->sin6_family = AF_INET6;
-      v6->sin6_port = htons((uint16_t)meta[2]);
-      v6->sin6_flowinfo = 0;
-      v6->sin6_scope_id = meta[4];
-      memcpy(&v6->sin6_addr, meta + 5, 16);
-      header->msg_namelen = sizeof *v6;
-    }
   }
   int error = 0;
-  while (start < end) {
-    int sent = sendmmsg(s->fd, s->send_headers + start, (unsigned)(end - start), MSG_DONTWAIT);
-    if (sent < 0) {
-      if (errno == EINTR) continue;
-      error = errno;
-      break;
+  int count = make_messages(s, start, end, start);
+  for (int at = 0; at < count;) {
+    int sent = sendmmsg(s->fd, s->send_headers + at, (unsigned)(count - at), MSG_DONTWAIT);
+    if (sent >= 0) {
+      at += sent;
+      start = s->run_starts[at];
+      continue;
     }
-    start += sent;
+    if (errno == EINTR) continue;
+    error = errno;
+    int run_end = s->run_starts[at + 1];
+    if (run_end - start == 1 || error == EAGAIN || error == ENOBUFS) break;
+    /* A run that cannot be sent: its datagrams go one by one, so that each has its own outcome. */
+    if (error == EINVAL || error == EMSGSIZE || error == EIO) s->run_limit = s->send_meta[start * SEND_WORDS + 1] - 1;
+    error = 0;
+    count = make_messages(s, start, end, run_end);
+    at = 0;
   }
   if ((error == EAGAIN || error == ENOBUFS) && !s->wants_writable) {
     s->wants_writable = true;
@@ -351,11 +444,14 @@ static napi_value local(napi_env env, napi_callback_info info) {
 }
 
 NAPI_MODULE_INIT() {
+  napi_value layout;
+  napi_create_int32(env, LAYOUT, &layout);
   napi_property_descriptor properties[] = {
       {"open", NULL, open_socket, NULL, NULL, NULL, napi_enumerable, NULL},
       {"flush", NULL, flush, NULL, NULL, NULL, napi_enumerable, NULL},
       {"close", NULL, close_socket, NULL, NULL, NULL, napi_enumerable, NULL},
       {"local", NULL, local, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"layout", NULL, NULL, NULL, NULL, layout, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof properties / sizeof *properties, properties);
   return exports;

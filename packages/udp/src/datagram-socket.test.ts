@@ -50,6 +50,42 @@ for (const implementation of implementations) {
     });
   }
 
+  test(`${implementation}: runs of one length, shorter ends and other lengths arrive one by one and in order`, async () => {
+    const sizes = [
+      ...Array(20).fill(100),
+      40,
+      ...Array(30).fill(1310),
+      0,
+      0,
+      1311,
+      1310,
+      5,
+      6,
+      ...Array(2).fill(9000),
+      1,
+    ];
+    const got: Buffer[] = [];
+    await using one = await open(4, { receive: (bytes) => got.push(Buffer.from(bytes)) });
+    const other: number[] = [];
+    await using second = await open(4, { receive: (bytes) => other.push(bytes.length) });
+    await using socket = await open(4, { receive: () => {} });
+    sizes.forEach((size, index) => {
+      socket.send(Buffer.alloc(size, index), one.local);
+      // Now and then one to somebody else between them.
+      if (index % 7 === 0) socket.send(Buffer.alloc(size, index), second.local);
+    });
+    await until(() => got.length === sizes.length && other.length === Math.ceil(sizes.length / 7));
+    assert.deepEqual(
+      got.map((bytes) => bytes.length),
+      sizes,
+    );
+    got.forEach((bytes, index) => {
+      assert.ok(bytes.every((byte) => byte === (index & 0xff)));
+    });
+    assert.equal(one.stats.receivedDatagrams, sizes.length);
+    assert.equal(socket.stats.sentDatagrams, sizes.length + other.length);
+  });
+
   test(`${implementation}: ten thousand datagrams in windows of a hundred arrive`, async () => {
     await using echo = await open(4, { receive: (bytes, from) => echo.send(bytes, from) });
     let received = 0;

@@ -2,14 +2,17 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { getSystemErrorName } from 'node:util';
-import { asBuffer, binaryBytes, type Endpoint, errorMessage } from '@atoll/base';
+import { binaryBytes, type Endpoint, errorMessage } from '@atoll/base';
 import { bindError } from './bind-error.js';
 import type { DatagramHandler, DatagramOptions, DatagramSocket, DatagramStats } from './datagram-socket.js';
 import { EndpointTable } from './endpoint-table.js';
 
-// These sizes are those of native/udp-batch.c.
+// These are those of native/udp-batch.c.
+const LAYOUT = 2;
 const RECEIVE_SLOTS = 64;
-const RECEIVE_WORDS = 8;
+const RECEIVE_WORDS = 9;
+/** Views kept for each slot. */
+const MAX_VIEWS = 64;
 const SLOT_BYTES = 65_536;
 const SEND_SLOTS = 512;
 const SEND_WORDS = 9;
@@ -23,6 +26,8 @@ const ENOBUFS = 105;
 type NativeHandle = object;
 
 interface NativePart {
+  /** Of the rings, so that one built before a change is not used after it. */
+  readonly layout: number;
   open(
     family: number,
     address: string,
@@ -46,7 +51,8 @@ function load(): NativePart | string {
   const path = fileURLToPath(new URL('../native/build/Release/udp_batch.node', import.meta.url));
   if (!existsSync(path)) return 'not built on this machine';
   try {
-    return createRequire(import.meta.url)(path) as NativePart;
+    const part = createRequire(import.meta.url)(path) as NativePart;
+    return part.layout === LAYOUT ? part : 'built from another version of its source; npm rebuild makes it anew';
   } catch (error) {
     return `cannot be loaded: ${errorMessage(error)}`;
   }
@@ -92,8 +98,8 @@ class NativeSocket implements DatagramSocket {
   private readonly sendMetaBytes = Buffer.alloc(SEND_SLOTS * SEND_WORDS * 4);
   private readonly sendMeta: Uint32Array;
   private readonly sendTo: (Endpoint | undefined)[] = new Array(SEND_SLOTS).fill(undefined);
-  /** The view handed out last for each slot: lengths repeat, so it often serves again. */
-  private readonly views: Buffer[] = new Array(RECEIVE_SLOTS).fill(Buffer.alloc(0));
+  /** The views handed out last for the datagrams of each slot: lengths repeat, so they often serve again. */
+  private readonly views: Buffer[][] = Array.from({ length: RECEIVE_SLOTS }, () => []);
   private handle: NativeHandle | undefined;
   /** Slots [sendStart, sendEnd) wait; a kernel that is full leaves them there until it is writable. */
   private sendStart = 0;
@@ -150,7 +156,7 @@ class NativeSocket implements DatagramSocket {
       meta[at + 4] = to.scopeId;
       binaryBytes(ip).copy(this.sendMetaBytes, 4 * (at + 5));
     }
-    asBuffer(bytes).copy(this.sendRing, this.ringAt, 0, length);
+    this.sendRing.set(bytes, this.ringAt);
     this.ringAt += length;
     this.sendTo[slot] = to;
     if (this.isReceiving || this.isFlushPlanned) return;
@@ -214,24 +220,37 @@ class NativeSocket implements DatagramSocket {
   private received(count: number): void {
     const { stats, receiveMeta, handler } = this;
     stats.receiveBatches++;
-    stats.receivedDatagrams += count;
     this.isReceiving = true;
     try {
-      for (let slot = 0; slot < count && this.handle !== undefined; slot++) {
+      for (let slot = 0; slot < count; slot++) {
         const length = receiveMeta[slot * RECEIVE_WORDS] as number;
+        const each = receiveMeta[slot * RECEIVE_WORDS + 8] as number;
+        const from = this.peerOf(slot);
         stats.receivedBytes += length;
-        let view = this.views[slot] as Buffer;
-        if (view.length !== length || length === 0) {
-          view = this.receiveRing.subarray(slot * SLOT_BYTES, slot * SLOT_BYTES + length);
-          this.views[slot] = view;
+        let at = 0;
+        // One datagram, which may be empty, or a run of them: all of `each` bytes, the last of the rest.
+        for (let index = 0; index === 0 || at < length; index++) {
+          if (this.handle === undefined) return;
+          stats.receivedDatagrams++;
+          handler.receive(this.view(slot, index, at, Math.min(each, length - at)), from);
+          at += each;
         }
-        handler.receive(view, this.peerOf(slot));
       }
       handler.batchEnd?.();
     } finally {
       this.isReceiving = false;
       this.flush();
     }
+  }
+
+  private view(slot: number, index: number, at: number, length: number): Buffer {
+    const views = this.views[slot] as Buffer[];
+    const start = slot * SLOT_BYTES + at;
+    const known = views[index];
+    if (known !== undefined && known.length === length && known.byteOffset === start) return known;
+    const view = this.receiveRing.subarray(start, start + length);
+    if (index < MAX_VIEWS) views[index] = view;
+    return view;
   }
 
   private peerOf(slot: number): Endpoint {

@@ -3,17 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { AirGap, type Host, Jamid, Lan, type ManagedProcess } from '@atoll/testkit';
-
-const ATOLL = fileURLToPath(new URL('../../../packages/cli/bin/atoll.mjs', import.meta.url));
-
-/** `atoll up` on a host, ready. */
-async function startHub(host: Host, state: string): Promise<ManagedProcess> {
-  const hub = host.spawn(process.execPath, [ATOLL, 'up', '--state', state], { LC_ALL: 'C' });
-  await hub.waitForOutput(new RegExp(`Bootstrap \\(DHT settings\\): +${host.address}:4222`), 30_000);
-  return hub;
-}
+import { AirGap, Jamid, Lan } from '@atoll/testkit';
+import { startHub } from './atoll.js';
 
 async function talkBothWays(alice: Jamid, bob: Jamid, conversation: string, words: string): Promise<void> {
   await alice.sendText(conversation, `${words} from alice`);

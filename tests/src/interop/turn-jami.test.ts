@@ -57,5 +57,4 @@ test('two real Jami daemons that cannot reach each other talk through the TURN s
   await bob.waitForText('through the wall', 120_000);
   await bob.sendText(conversation, 'and back');
   await alice.waitForText('and back', 120_000);
-  assert.match(hub.output, /session \d+: new/);
 });

@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { jsonLogger, type ReadyFacts, readConfiguration, SETTINGS, startHub, textLogger } from '@atoll/hub';
 import { nativeDatagram } from '@atoll/udp';
 import { Command } from 'commander';
 import type { Messages } from '../messages/en.js';
 import { messagesFor } from '../messages/locale.js';
+import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 
 interface UpOptions {
@@ -14,10 +14,20 @@ interface UpOptions {
 
 /** `atoll up`: the hub in the foreground. */
 export function upCommand(): Command {
-  const command = new Command('up').description('Run the hub in the foreground: everything a LAN needs to use Jami');
+  return hubCommand('up', 'Run the hub in the foreground: everything a LAN needs to use Jami', undefined)
+    .option('--no-proxy', 'Run no DHT proxy')
+    .option('--no-turn', 'Run no TURN server');
+}
+
+/** `atoll proxy`: a DHT node with its proxy, and nothing else of the hub. */
+export function proxyCommand(): Command {
+  return hubCommand('proxy', 'Run a DHT proxy with a DHT node of its own, and nothing else', ['dht', 'proxy']);
+}
+
+function hubCommand(name: string, description: string, only: readonly string[] | undefined): Command {
+  const command = new Command(name).description(description);
   for (const { flag, value, text } of Object.values(SETTINGS)) command.option(`--${flag} <${value}>`, text);
   return command
-    .option('--no-turn', 'Run no TURN server')
     .option('--config <FILE>', 'Settings as YAML; the command line weighs more')
     .option('--ready-file <FILE>', 'Write addresses and ports as JSON to FILE once everything answers')
     .option('--json', 'Log as one JSON object per line')
@@ -26,7 +36,7 @@ export function upCommand(): Command {
       const logger = options.json ? jsonLogger(process.stdout) : textLogger(process.stderr);
       const messages = messagesFor(process.env);
       const stopped = stopSignal();
-      const hub = await startHub(configuration, { version: VERSION, readyFile: options.readyFile, logger });
+      const hub = await startHub(configuration, { version: VERSION, readyFile: options.readyFile, logger, only });
       if (options.json) logger.info('ready', { ...hub.ready });
       else process.stdout.write(welcome(hub.ready, messages));
       await stopped;
@@ -35,23 +45,16 @@ export function upCommand(): Command {
     });
 }
 
-/** Settings as text: `--no-turn` is `--turn false`. */
+/** Settings as text: `--no-proxy` is `--proxy false`. */
 function given(options: Readonly<Record<string, string | boolean | undefined>>): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(options).map(([name, value]) => [name, value === undefined ? undefined : String(value)]),
   );
 }
 
-/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
-async function stopSignal(): Promise<void> {
-  const controller = new AbortController();
-  const { signal } = controller;
-  await Promise.race([once(process, 'SIGINT', { signal }), once(process, 'SIGTERM', { signal })]);
-  controller.abort();
-}
-
-function welcome({ dht, turn }: ReadyFacts, messages: Messages): string {
+function welcome({ dht, proxy, turn }: ReadyFacts, messages: Messages): string {
   const lines = ['', messages.hubRuns, '', `  ${messages.bootstrapLabel}:  ${dht.bootstrap}`];
+  if (proxy !== undefined) lines.push(`  ${messages.proxyLabel}:  ${proxy.urlTls ?? proxy.url}`);
   if (turn !== undefined) {
     lines.push(
       `  ${messages.turnLabel}:  ${turn.host}:${turn.port}  ${messages.turnAs(turn.user, turn.password, turn.realm)}`,

@@ -1,7 +1,9 @@
 import { AtollError, Endpoint, errorMessage } from '@atoll/base';
-import { type DhtNode, encodeIpServiceAnnouncement, Query, TypeId, Value } from '@atoll/dht';
+import { type DhtNode, encodeIpServiceAnnouncement, type FieldValues, Query, TypeId, Value } from '@atoll/dht';
 import { InfoHash, PkId } from '@atoll/identity';
+import type { ProxyPorts } from './proxy-ports.js';
 import { duration, nodeInfo, publicAddresses, routingTables, searches, storage } from './report.js';
+import type { Ways } from './ways.js';
 
 /** The list of commands, as `h` prints it. */
 const COMMANDS = `OpenDHT command line interface (CLI)
@@ -16,6 +18,14 @@ Node information:
   ld [key]   Print basic information about currenty stored values on this node (or key).
   lr         Print the full current routing table of this node.
   la         Print the public addresses of this node as others report them.
+
+Proxy server and client:
+  pst <port>            Start a proxy server on this TCP port.
+  psx <port>            Start a proxy server over TLS.
+  psp <port>            Stop the proxy server on this port.
+  stt [url] [token]     Use a proxy instead of UDP (that of -C), listening by pushes with a token.
+  stp                   Use UDP again.
+  rp <key>              Inject a push that says that something came at <key>.
 
 Operations on the DHT:
   b <ip:port>           Ping potential node at given IP address/port.
@@ -33,13 +43,17 @@ Operations on the DHT:
 
 `;
 
-const NOT_HERE = new Set(['pst', 'psx', 'psp', 'stt', 'stp', 'rs', 'rp', 'il', 'ii']);
+const NOT_HERE = new Set(['rs', 'il', 'ii']);
 const NO_IDENTITY = 'An identity is required to perform this operation (run with -i)';
 
 /** What commands need beside the node. */
 export interface CommandParts {
   readonly node: DhtNode;
-  readonly hasIdentity: boolean;
+  /** What operations go through: the node, or a proxy. */
+  readonly ways: Ways;
+  readonly proxies: ProxyPorts;
+  /** Id of the node's own key, when it has one to sign and encrypt with. */
+  readonly publicKeyId: InfoHash | undefined;
   readonly out: (text: string) => void;
   readonly error: (text: string) => void;
   /** Switches the log on or off; with a key only lines that name it. */
@@ -73,7 +87,7 @@ export class DhtnodeCommands {
         out(COMMANDS);
         return true;
       case 'll':
-        out(nodeInfo(node, this.ongoing));
+        out(nodeInfo(node, this.parts.publicKeyId, this.ongoing));
         return true;
       case 'lr':
         out(routingTables(node));
@@ -93,6 +107,20 @@ export class DhtnodeCommands {
       case 'cc':
         node.connectivityChanged();
         return true;
+      case 'pst':
+      case 'psx':
+      case 'psp':
+        this.say(this.proxyPort(word, args[0]));
+        return true;
+      case 'stt':
+        this.say(this.parts.ways.useProxy(args[0], args[1]));
+        return true;
+      case 'stp':
+        this.say(this.parts.ways.useNode());
+        return true;
+      case 'rp':
+        this.parts.ways.pushReceived({ key: InfoHash.key(args[0] ?? '').toString() });
+        return true;
       case 'b':
         this.bootstrap(args[0]);
         return true;
@@ -109,7 +137,7 @@ export class DhtnodeCommands {
         this.onKey(word, args);
         return true;
       default:
-        if (NOT_HERE.has(word)) error(`${word}: this version has no proxy and no index yet.\n`);
+        if (NOT_HERE.has(word)) error(`${word}: this version has no index yet.\n`);
         else out(`Unknown command: ${word}\n (type 'h' or 'help' for a list of possible commands)\n`);
         return true;
     }
@@ -118,6 +146,19 @@ export class DhtnodeCommands {
   /** Ends every listen. */
   close(): void {
     for (const controller of this.listens.values()) controller.abort();
+  }
+
+  /** Prints what went wrong with something that needs no answer. */
+  private say(done: Promise<void>): void {
+    done.catch((cause) => this.parts.error(`${errorMessage(cause)}\n`));
+  }
+
+  private async proxyPort(word: string, text: string | undefined): Promise<void> {
+    const port = Number(text);
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+      this.parts.error(`Syntax: ${word} <port>\n`);
+    } else if (word === 'psp') await this.parts.proxies.stop(port);
+    else await this.parts.proxies.start(port, word === 'psx');
   }
 
   private bootstrap(host: string | undefined): void {
@@ -143,7 +184,7 @@ export class DhtnodeCommands {
       key = InfoHash.of(keyText);
       out(`Using h(${keyText}) = ${key}\n`);
     }
-    if ((word === 's' || word === 'e') && !this.parts.hasIdentity) {
+    if ((word === 's' || word === 'e') && this.parts.publicKeyId === undefined) {
       error(`${NO_IDENTITY}\n`);
       return;
     }
@@ -163,23 +204,23 @@ export class DhtnodeCommands {
       case 'l':
         return this.listen(key, Query.parse(rest));
       case 'cl':
-        this.listens.get(Number(args[0]))?.abort();
+        if (/^\d+$/.test(args[0] ?? '')) this.listens.get(Number(args[0]))?.abort();
+        else this.parts.error('Syntax: cl [key] [token]\n');
         return;
       case 'p':
-        return this.put(key, () => this.parts.node.put(key, textValue(rest)), 'Put');
+        return this.put(() => this.parts.ways.backend.put(key, textValue(rest)));
       case 'pp':
-        return this.put(key, () => this.parts.node.put(key, textValue(rest), { isPermanent: true }), 'Put');
+        return this.put(() => this.parts.ways.backend.put(key, textValue(rest), { isPermanent: true }));
       case 'cpp':
-        this.parts.node.cancelPut(key, BigInt(`0x${/^[0-9a-f]{1,16}$/i.test(args[0] ?? '') ? args[0] : '0'}`));
+        this.parts.ways.backend.cancelPut(key, BigInt(`0x${/^[0-9a-f]{1,16}$/i.test(args[0] ?? '') ? args[0] : '0'}`));
         return;
       case 's':
-        return this.put(key, async () => (await this.parts.node.putSigned(key, textValue(rest))).id, 'Put signed');
-      case 'e':
-        return this.put(
-          key,
-          () => this.parts.node.putEncrypted(key, textValue(args.slice(1).join(' ')), recipient(args[0])),
-          'Put encrypted',
-        );
+        return this.putSecure('signed', async () => (await this.parts.ways.backend.putSigned(key, textValue(rest))).id);
+      case 'e': {
+        const [to, ...words] = args;
+        const value = textValue(words.join(' '));
+        return this.putSecure('encrypted', () => this.parts.ways.backend.putEncrypted(key, value, recipient(to)));
+      }
       default:
         return this.announce(key, Number(args[0]));
     }
@@ -190,7 +231,7 @@ export class DhtnodeCommands {
     const startMs = performance.now();
     let total = 0;
     try {
-      for await (const value of this.parts.node.values(key, { query })) {
+      for await (const value of this.parts.ways.backend.values(key, { query })) {
         total++;
         out(`Get: found 1 value(s) after ${duration(performance.now() - startMs)} (total ${total})\n\t${value}\n`);
       }
@@ -204,16 +245,9 @@ export class DhtnodeCommands {
     const { out } = this.parts;
     const startMs = performance.now();
     try {
-      for (const entry of await this.parts.node.query(key, query)) {
-        const fields = [
-          entry.id === undefined ? undefined : `Id:${entry.id.toString(16)}`,
-          entry.valueType === undefined ? undefined : `ValueType:${entry.valueType}`,
-          entry.ownerPk === undefined ? undefined : `Owner:${entry.ownerPk}`,
-          entry.seq === undefined ? undefined : `Seq:${entry.seq}`,
-          entry.userType === undefined ? undefined : `UserType:${entry.userType}`,
-        ];
-        const text = fields.filter((field) => field !== undefined).join(' ');
-        out(`Query: found field value index after ${duration(performance.now() - startMs)}\n\tIndex[${text}]\n`);
+      for (const entry of await this.parts.ways.backend.query(key, query)) {
+        const took = duration(performance.now() - startMs);
+        out(`Query: found field value index after ${took}\n\tIndex[${fieldList(entry)}]\n`);
       }
       out(`Query: completed, took ${duration(performance.now() - startMs)}\n`);
     } catch {
@@ -229,9 +263,12 @@ export class DhtnodeCommands {
     let total = 0;
     out(`Listening, token: ${token}\n`);
     try {
-      for await (const { values, isExpired } of this.parts.node.listen(key, { query, signal: controller.signal })) {
-        if (!isExpired) total += values.length;
-        out(`Listen: ${isExpired ? 'expired' : 'found'} ${values.length} values (total ${total})\n`);
+      for await (const { values, isExpired } of this.parts.ways.backend.listen(key, {
+        query,
+        signal: controller.signal,
+      })) {
+        total += isExpired ? -values.length : values.length;
+        out(`Listen: found ${values.length} values${isExpired ? ' expired' : ''} (total ${total})\n`);
         for (const value of values) out(`\t${value}\n`);
       }
     } finally {
@@ -239,15 +276,32 @@ export class DhtnodeCommands {
     }
   }
 
-  private async put(_key: InfoHash, run: () => Promise<bigint>, what: string): Promise<void> {
+  private async put(run: () => Promise<bigint>): Promise<void> {
+    const { id, took } = await this.outcome(run);
+    if (id === undefined) this.parts.out(`Put: failure, took ${took}. Value ID: 0\n`);
+    else this.parts.out(`Put: success, took ${took}. Value ID: ${id.toString(16)}\n`);
+  }
+
+  /** As dhtnode says it, which is not as it says it of plain puts, and with the id, which it leaves out. */
+  private async putSecure(how: 'signed' | 'encrypted', run: () => Promise<bigint>): Promise<void> {
+    const { id, took } = await this.outcome(run);
+    if (id === undefined) this.parts.out(`Put ${how}: failure (took ${took})\n`);
+    else this.parts.out(`Put ${how}: success (took ${took}). Value ID: ${id.toString(16)}\n`);
+  }
+
+  /** The id of what was put, or undefined when it failed, which says why where there is more to say. */
+  private async outcome(
+    run: () => Promise<bigint>,
+  ): Promise<{ readonly id: bigint | undefined; readonly took: string }> {
     const startMs = performance.now();
-    const took = (): string => duration(performance.now() - startMs);
     try {
       const id = await run();
-      this.parts.out(`${what}: success, took ${took()}. Value ID: ${id.toString(16)}\n`);
+      return { id, took: duration(performance.now() - startMs) };
     } catch (error) {
-      if (error instanceof AtollError && error.code !== 'DHT_PUT_FAILED') this.parts.error(`${error.message}\n`);
-      this.parts.out(`${what}: failure, took ${took()}.\n`);
+      if (!(error instanceof AtollError) || error.code !== 'DHT_PUT_FAILED') {
+        this.parts.error(`${errorMessage(error)}\n`);
+      }
+      return { id: undefined, took: duration(performance.now() - startMs) };
     }
   }
 
@@ -261,12 +315,23 @@ export class DhtnodeCommands {
     const data = encodeIpServiceAnnouncement(new Endpoint('\0\0\0\0', port));
     const value = Value.plain({ type: TypeId.ipServiceAnnouncement, data });
     const startMs = performance.now();
-    const ok = await this.parts.node.put(key, value).then(
+    const ok = await this.parts.ways.backend.put(key, value).then(
       () => true,
       () => false,
     );
-    out(`Announce: ${ok ? 'success' : 'failure'}, took ${duration(performance.now() - startMs)}\n`);
+    out(`Announce: ${ok ? 'success' : 'failure'} (took ${duration(performance.now() - startMs)})\n`);
   }
+}
+
+function fieldList({ id, valueType, ownerPk, seq, userType }: FieldValues): string {
+  const fields = [
+    id === undefined ? undefined : `Id:${id.toString(16)}`,
+    valueType === undefined ? undefined : `ValueType:${valueType}`,
+    ownerPk === undefined ? undefined : `Owner:${ownerPk}`,
+    seq === undefined ? undefined : `Seq:${seq}`,
+    userType === undefined ? undefined : `UserType:${userType}`,
+  ];
+  return fields.filter((field) => field !== undefined).join(',');
 }
 
 function textValue(text: string): Value {

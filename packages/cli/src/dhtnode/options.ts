@@ -22,6 +22,19 @@ export interface DhtnodeOptions {
   readonly noRateLimit: boolean;
   readonly publicStable: boolean;
   readonly persist: string | undefined;
+  /** Ports of the proxy server, plain and TLS. */
+  readonly proxyPort: number | undefined;
+  readonly proxyTlsPort: number | undefined;
+  readonly proxyAddress: string | undefined;
+  readonly proxyCertificate: string | undefined;
+  readonly proxyPrivateKey: string | undefined;
+  readonly proxyPrivateKeyPassword: string | undefined;
+  /** Use this proxy instead of UDP. */
+  readonly proxyClient: string | undefined;
+  /** Listen by pushes to this token. */
+  readonly deviceKey: string | undefined;
+  readonly pushServer: string | undefined;
+  readonly bundleId: string | undefined;
 }
 
 const FLAGS = {
@@ -44,12 +57,19 @@ const FLAGS = {
   'no-rate-limit': { type: 'boolean', short: 'U' },
   'public-stable': { type: 'boolean', short: 'P' },
   persist: { type: 'string', short: 'f' },
+  proxyserver: { type: 'string', short: 'S' },
+  proxyserverssl: { type: 'string', short: 'e' },
+  'proxy-addr': { type: 'string', short: 'a' },
+  'proxy-certificate': { type: 'string', short: 'w' },
+  'proxy-privkey': { type: 'string', short: 'K' },
+  'proxy-privkey-password': { type: 'string', short: 'M' },
+  proxyclient: { type: 'string', short: 'C' },
+  pushserver: { type: 'string', short: 'y' },
+  devicekey: { type: 'string', short: 'z' },
+  bundleid: { type: 'string', short: 'u' },
   // Accepted and ignored by dhtnode too.
   compat: { type: 'boolean', short: 'O' },
 } as const;
-
-const PROXY_FLAGS =
-  /^(-[SeawKMCyzu]|--(proxyserver|proxyserverssl|proxy-addr|proxy-certificate|proxy-privkey|proxy-privkey-password|proxyclient|pushserver|devicekey|bundleid))(=|$)/;
 
 /** Help text. */
 export const USAGE = `Usage: atoll dhtnode [options]
@@ -57,7 +77,7 @@ export const USAGE = `Usage: atoll dhtnode [options]
 A DHT node with the options of OpenDHT's dhtnode. Without -s or -d it reads commands ('h' lists them).
 
   -p, --port N               UDP port; 0 or left out: any (the one of last time with -f)
-  -n, --net N                network id, decimal or 0x hexadecimal
+  -n, --net N                network id, decimal, 0x hexadecimal or 0 octal
   -b, --bootstrap HOST[:PORT] join the network through this node (port 4222 when left out)
   -D, --peer-discovery       find other nodes on the LAN, and be found
   -f, --persist FILE         keep node id, known nodes and values in FILE
@@ -73,16 +93,20 @@ A DHT node with the options of OpenDHT's dhtnode. Without -s or -d it reads comm
   -v, --verbose              log to stderr
   -l, --logfile FILE         log to FILE (implies -v)
   -L, --syslog               log to the system log (implies -v)
+  -S, --proxyserver PORT     run a DHT proxy on this TCP port
+  -e, --proxyserverssl PORT  run a DHT proxy over TLS, with
+  -w, --proxy-certificate FILE, -K, --proxy-privkey FILE, -M, --proxy-privkey-password P
+  -a, --proxy-addr ADDRESS   bind the proxy to this address
+  -y, --pushserver HOST:PORT push gateway for the proxy's phones
+  -u, --bundleid ID          push topic of iPhones that name none
+  -C, --proxyclient URL      use this DHT proxy instead of UDP
+  -z, --devicekey TOKEN      with -C: listen by pushes to this token
   -h, --help                 print this and exit
   -V, --version              print the version and exit
 `;
 
 /** Reads the arguments; throws a usage error with one line for a wrong one. */
 export function parseDhtnodeOptions(args: readonly string[]): DhtnodeOptions {
-  const proxy = args.find((argument) => PROXY_FLAGS.test(argument));
-  if (proxy !== undefined) {
-    throw new UsageError(`${proxy}: this version has no DHT proxy yet; leave the option out.`);
-  }
   let values: ReturnType<typeof parse>;
   try {
     values = parse(args);
@@ -92,11 +116,17 @@ export function parseDhtnodeOptions(args: readonly string[]): DhtnodeOptions {
   if ((values.certificate === undefined) !== (values.privkey === undefined)) {
     throw new UsageError('-c and -k belong together: a certificate and its private key.');
   }
+  if ((values['proxy-certificate'] === undefined) !== (values['proxy-privkey'] === undefined)) {
+    throw new UsageError('--proxy-certificate and --proxy-privkey belong together: a certificate and its private key.');
+  }
+  if (values.proxyserverssl !== undefined && values['proxy-certificate'] === undefined) {
+    throw new UsageError('--proxyserverssl needs --proxy-certificate and --proxy-privkey.');
+  }
   return {
     help: values.help ?? false,
     version: values.version ?? false,
     port: wholeNumber(values.port, '-p', 65_535) ?? 0,
-    network: wholeNumber(values.net, '-n', 0xffff_ffff) ?? 0,
+    network: wholeNumber(decimalOf(values.net), '-n', 0xffff_ffff) ?? 0,
     bootstrap: values.bootstrap?.at(-1)?.replace(/^=/, ''),
     generateIdentity: values.identity ?? false,
     saveIdentity: values['save-identity'],
@@ -112,11 +142,26 @@ export function parseDhtnodeOptions(args: readonly string[]): DhtnodeOptions {
     noRateLimit: values['no-rate-limit'] ?? false,
     publicStable: values['public-stable'] ?? false,
     persist: values.persist,
+    proxyPort: wholeNumber(values.proxyserver, '--proxyserver', 65_535),
+    proxyTlsPort: wholeNumber(values.proxyserverssl, '--proxyserverssl', 65_535),
+    proxyAddress: values['proxy-addr'],
+    proxyCertificate: values['proxy-certificate'],
+    proxyPrivateKey: values['proxy-privkey'],
+    proxyPrivateKeyPassword: values['proxy-privkey-password'],
+    proxyClient: values.proxyclient,
+    deviceKey: values.devicekey,
+    pushServer: values.pushserver,
+    bundleId: values.bundleid,
   };
 }
 
 function parse(args: readonly string[]) {
   return parseArgs({ args: [...args], options: FLAGS, strict: true, allowPositionals: false }).values;
+}
+
+/** A leading 0 makes a network id octal, as for dhtnode. */
+function decimalOf(text: string | undefined): string | undefined {
+  return text !== undefined && /^0[0-7]+$/.test(text) ? String(Number.parseInt(text, 8)) : text;
 }
 
 function wholeNumber(text: string | undefined, flag: string, most: number): number | undefined {

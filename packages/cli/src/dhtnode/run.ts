@@ -4,14 +4,19 @@ import { createInterface, type Interface } from 'node:readline';
 import { errorMessage, type Logger, UsageError } from '@atoll/base';
 import { DhtNode } from '@atoll/dht';
 import type { Identity } from '@atoll/identity';
+import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
-import { DhtnodeCommands } from './commands.js';
+import { type CommandParts, DhtnodeCommands } from './commands.js';
 import { identityOf } from './identity.js';
 import { fileLog, type NodeLog, noLog, stderrLog, systemLog } from './log.js';
 import { type DhtnodeOptions, parseDhtnodeOptions, USAGE } from './options.js';
+import { ProxyPorts } from './proxy-ports.js';
 import { runningOn } from './report.js';
+import { Ways } from './ways.js';
 
 const UNLIMITED = -1;
+/** The node has joined its network by then and is idle, or busy enough to need no rehearsal. */
+const REHEARSE_AFTER_MS = 1500;
 
 /** Runs a node as `dhtnode` does; resolves to the exit code. Throws a usage error for wrong arguments. */
 export async function runDhtnode(args: readonly string[]): Promise<number> {
@@ -26,7 +31,9 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
   }
   if (options.daemonize) return daemonize(args);
   const log = await openLog(options);
-  const stopped = stopSignals();
+  // As dhtnode: a closed terminal does not end it.
+  process.on('SIGHUP', () => {});
+  const stopped = stopSignal();
   const sink = new SwitchableLog(log.logger, options.verbose);
   try {
     const identity = await identityOf(options);
@@ -34,10 +41,20 @@ export async function runDhtnode(args: readonly string[]): Promise<number> {
     if (options.bootstrap !== undefined) process.stdout.write(`Bootstrap: ${options.bootstrap}\n`);
     process.stdout.write(`${runningOn(node)}\n`);
     if (identity !== undefined) process.stdout.write(`Public key ID ${identity.certificate.id}\n`);
-    if (options.service) await stopped;
-    else await interact(node, identity, sink, stopped);
-    process.stdout.write('\nStopping node...\n');
-    await node.close();
+    const proxies = new ProxyPorts(node, options, sink.logger);
+    const ways = new Ways(node, options, identity, sink.logger);
+    try {
+      await proxies.startAll();
+      if (options.service) {
+        setTimeout(() => void node.rehearse(), REHEARSE_AFTER_MS).unref();
+        await stopped;
+      } else await interact({ node, identity, ways, proxies }, sink, stopped);
+      process.stdout.write('\nStopping node...\n');
+    } finally {
+      await ways.close();
+      await proxies.close();
+      await node.close();
+    }
     return 0;
   } finally {
     await log.close();
@@ -54,10 +71,11 @@ function openNode(options: DhtnodeOptions, identity: Identity | undefined, logge
   return DhtNode.open({
     port: options.port,
     networkId: options.network,
-    bootstrap: options.bootstrap === undefined ? [] : [options.bootstrap],
+    // With a proxy nothing goes over UDP, until it is switched off.
+    bootstrap: options.bootstrap === undefined || options.proxyClient !== undefined ? [] : [options.bootstrap],
     identity,
     statePath: options.persist,
-    peerDiscovery: options.peerDiscovery,
+    peerDiscovery: options.peerDiscovery && options.proxyClient === undefined,
     isPublicStable: options.publicStable,
     logger,
     ...unlimited,
@@ -98,15 +116,16 @@ class SwitchableLog {
 }
 
 async function interact(
-  node: DhtNode,
-  identity: Identity | undefined,
+  parts: Pick<CommandParts, 'node' | 'ways' | 'proxies'> & { readonly identity: Identity | undefined },
   log: SwitchableLog,
   stopped: Promise<void>,
 ): Promise<void> {
   process.stdout.write(" (type 'h' or 'help' for a list of possible commands)\n\n");
   const commands = new DhtnodeCommands({
-    node,
-    hasIdentity: identity !== undefined,
+    node: parts.node,
+    ways: parts.ways,
+    proxies: parts.proxies,
+    publicKeyId: parts.identity?.certificate.id,
     out: (text) => void process.stdout.write(text),
     error: (text) => void process.stderr.write(text),
     toggleLog: (key) => log.toggle(key),
@@ -119,6 +138,8 @@ async function interact(
   });
   lines.prompt();
   lines.on('line', (line) => {
+    // A terminal shows what is typed; where there is none dhtnode repeats each command before it answers.
+    if (!process.stdin.isTTY) process.stdout.write(`${line}\n`);
     if (commands.run(line)) lines.prompt();
     else lines.close();
   });
@@ -129,15 +150,6 @@ async function interact(
 
 async function closed(lines: Interface): Promise<void> {
   await once(lines, 'close');
-}
-
-/** Resolves at the first SIGINT or SIGTERM; SIGHUP is ignored, as by dhtnode. */
-async function stopSignals(): Promise<void> {
-  process.on('SIGHUP', () => {});
-  const controller = new AbortController();
-  const { signal } = controller;
-  await Promise.race([once(process, 'SIGINT', { signal }), once(process, 'SIGTERM', { signal })]);
-  controller.abort();
 }
 
 /** Starts the same node in the background, detached from this terminal. */

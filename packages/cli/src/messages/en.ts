@@ -2,6 +2,7 @@
 export const en = {
   hubRuns: 'Atoll is running. In the account settings of each Jami app, enter:',
   bootstrapLabel: 'Bootstrap (DHT settings)',
+  proxyLabel: 'DHT proxy (for phones)',
   turnLabel: 'TURN server',
   turnAs: (user: string, password: string, realm: string) => `(user ${user}, password ${password}, realm ${realm})`,
   discoveryHint: 'Apps on this network with “local peer discovery” switched on find it by themselves.',

@@ -4,6 +4,7 @@ import type { Messages } from './en.js';
 export const fr: Messages = {
   hubRuns: 'Atoll fonctionne. Dans les paramètres du compte de chaque application Jami, saisissez :',
   bootstrapLabel: 'Bootstrap (paramètres DHT)',
+  proxyLabel: 'Mandataire DHT (pour les téléphones)',
   turnLabel: 'Serveur TURN',
   turnAs: (user, password, realm) => `(utilisateur ${user}, mot de passe ${password}, domaine ${realm})`,
   discoveryHint:

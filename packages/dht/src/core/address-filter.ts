@@ -19,6 +19,12 @@ export function isLoopback(endpoint: Endpoint): boolean {
   return endpoint.ip.length === 4 ? endpoint.ip.charCodeAt(0) === 127 : endpoint.ip === LOOPBACK6;
 }
 
+/** Whether two nodes count as one address: never on the loopback interface, where test networks live. */
+export function isSameAddress(a: Endpoint, b: Endpoint): boolean {
+  const sameBucket = a.ip.length === 4 ? a.ip === b.ip : b.ip.length === 16 && a.ip.startsWith(b.ip.slice(0, 8));
+  return sameBucket && !isLoopback(a);
+}
+
 /** Endpoints on the list; beyond it the oldest is let go. */
 const MAX_BLOCKED = 4096;
 

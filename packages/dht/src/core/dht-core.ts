@@ -4,14 +4,14 @@ import { compareDistance, InfoHash } from '@atoll/identity';
 import { decodeMessage, type Message } from '../wire/message.js';
 import { MessageEncoder } from '../wire/message-encoder.js';
 import { decodeNodeBlob, type NodeAddress } from '../wire/node-blob.js';
-import type { FieldValues } from '../wire/query.js';
-import { Query } from '../wire/query.js';
+import { type FieldValues, fieldsOf, Query } from '../wire/query.js';
 import type { Value } from '../wire/value.js';
 import { BlockList, isLoopback, isMartian } from './address-filter.js';
 import { BootstrapTimer } from './bootstrap.js';
 import { AnswerRatio, type Connectivity, deriveHealth, type Health } from './health.js';
 import { type ListenCallback, ListenGroup } from './listen-group.js';
 import { DEFAULT_LISTENER_LIMITS, type ListenerLimits, RemoteListeners } from './listeners.js';
+import { LostNodes } from './lost-nodes.js';
 import { maintainBuckets, maintainNeighborhood } from './maintenance.js';
 import { NodeCache } from './node-cache.js';
 import type { NodeRecord } from './node-record.js';
@@ -87,9 +87,15 @@ interface FamilyState {
 }
 
 const SWEEP_MS = [2 * 60_000, 6 * 60_000] as const;
+/** Up to this estimate a network is small: a node knows practically all others. */
+const SMALL_NETWORK_NODES = 64;
 const SEARCH_IDLE_MS = 62 * 60_000;
 const MAINTAIN_STORAGE_MS = 10 * 60_000;
 const MAX_SEARCHES = 1_048_576;
+/** While somebody answered within this time, in ms, the network is there, whatever becomes of one search. */
+const SURE_OF_NETWORK_MS = 60_000;
+/** A node whose id is also used at another address is asked whether it is still there, at most so often, in ms. */
+const CHALLENGE_EVERY_MS = 2 * 60_000;
 const USER_AGENT = 'at1';
 
 const dropChannel = channel('atoll:dht:drop');
@@ -127,6 +133,7 @@ export class DhtCore {
   private readonly reported: Record<Family, PublicAddress> = { 4: new PublicAddress(), 6: new PublicAddress() };
   private readonly bootstrapTimer: BootstrapTimer;
   private readonly answers = new AnswerRatio();
+  private readonly lost: LostNodes;
   private readonly reassemblyJob;
   private readonly confirmJob;
   private isClosed = false;
@@ -163,6 +170,7 @@ export class DhtCore {
       send,
       onNodeExpired: (node) => this.nodeExpired(node),
     });
+    this.lost = new LostNodes({ clock, scheduler: this.scheduler, ping: (node) => this.ping(node) });
     this.storage = new Storage(
       {
         clock,
@@ -185,6 +193,7 @@ export class DhtCore {
       types: this.types,
       send,
       table: (family) => this.families.get(family)?.table,
+      onPushDropped: () => this.drop('push: too much waits'),
       onUpdate: (node, message) => {
         if (message.socketId !== undefined) node.sockets?.get(message.socketId)?.receive(message);
       },
@@ -261,7 +270,10 @@ export class DhtCore {
     this.engine.pingAddress(
       endpoint,
       (tid) => this.encoder.ping(tid),
-      () => this.updateConnectivity(),
+      // An answer is taken in as a whole first: in the middle of it the node is not known yet.
+      (answered) => {
+        if (!answered) this.updateConnectivity();
+      },
     );
     this.updateConnectivity();
   }
@@ -317,7 +329,12 @@ export class DhtCore {
       });
       if (fresh.length > 0 && handler.onValues?.(fresh) === false) finish(true);
     };
-    if (query.select.length === 0) deliver([...this.storage.valuesOf(key)].map((stored) => stored.value));
+    const here = [...this.storage.valuesOf(key)].map((stored) => stored.value);
+    if (query.select.length === 0) deliver(here);
+    else {
+      const fields = here.filter((value) => query.matches(value)).map((value) => fieldsOf(value, query.select));
+      if (fields.length > 0) handler.onFields?.(fields);
+    }
     if (isOver) return () => {};
     for (const state of this.families.values()) {
       const search = key.isZero ? undefined : this.searchFor(state, key);
@@ -438,6 +455,20 @@ export class DhtCore {
     return this.remoteListeners.countOf(key);
   }
 
+  /** Keys that remote nodes listen to here, with those who do, for those who look into the node. */
+  remoteListenersByKey(): IterableIterator<readonly [InfoHash, readonly NodeRecord[]]> {
+    return this.remoteListeners.byKey();
+  }
+
+  /** Keys that this node itself listens to, with how many do. */
+  *localListeners(): IterableIterator<readonly [InfoHash, number]> {
+    for (const [key, groups] of this.groups) {
+      let count = 0;
+      for (const group of groups.values()) count += group.listenerCount;
+      if (count > 0) yield [new InfoHash(key), count];
+    }
+  }
+
   /** Numbers of what this node keeps, each of them bounded. */
   get sizes(): Readonly<Record<string, number>> {
     let nodes = 0;
@@ -454,10 +485,12 @@ export class DhtCore {
       remoteBytes: this.storage.storedRemoteBytes,
       remoteListeners: this.remoteListeners.size,
       requests: this.engine.size,
+      requestBytes: this.engine.heldBytes,
       fragments: this.reassembly.size,
       fragmentBytes: this.reassembly.heldBytes,
       limiters: this.limiter.size,
       blocked: this.blocked.size,
+      lostNodes: this.lost.size,
       jobs: this.scheduler.size,
       listenGroups: this.groups.size,
     };
@@ -528,19 +561,34 @@ export class DhtCore {
       }
       if (request !== undefined) request.hasHeader = true;
       node.heard(nowMs, from);
+    } else if (!this.mayBringParts(message, from, state)) {
+      // Nothing is held for it; it gets the answer that it would get without its parts.
+      this.process(message, from, state, nowMs);
+      return;
     }
-    const whole = this.reassembly.begin(message, from, nowMs);
+    const whole = this.reassembly.begin(message, from, nowMs, message.kind === 'reply');
     this.armFragments(nowMs);
     if (whole !== undefined) this.process(whole, from, state, nowMs);
   }
 
+  /** A put shows by its token, and a push by our socket, that its sender is at its address. */
+  private mayBringParts(message: Message, from: Endpoint, state: FamilyState): boolean {
+    if (message.kind === 'put') return this.tokens.isValid(message.token, from);
+    if (message.kind !== 'update') return false;
+    return state.cache.find(message.id)?.sockets?.has(message.socketId ?? 0) ?? false;
+  }
+
   private process(message: Message, from: Endpoint, state: FamilyState, nowMs: number): void {
     let node = state.cache.find(message.id);
-    if (node === undefined) {
-      node = state.cache.get(message.id, from, nowMs);
-      node.isClient = message.isClient;
+    if (node === undefined) node = state.cache.get(message.id, from, nowMs);
+    else if (node.endpoint.key !== from.key && node.isLikelyAtItsAddress(nowMs) && !this.provesItself(message, node)) {
+      this.processFromElsewhere(message, node, from, nowMs);
+      return;
     }
+    const wasLost = node.isExpired;
     node.heard(nowMs, from);
+    node.isClient = message.isClient;
+    if (wasLost) this.nodeReturned(node, state, nowMs);
     switch (message.kind) {
       case 'reply':
         this.stats.replies++;
@@ -558,6 +606,32 @@ export class DhtCore {
         if (!node.isClient) this.newNode(state, node, 1, nowMs);
         this.server.handle(message, node, from);
     }
+  }
+
+  /** Only the node itself knows the numbers of what we asked it and of what we listen to there. */
+  private provesItself(message: Message, node: NodeRecord): boolean {
+    if (message.kind === 'reply' || message.kind === 'error') return this.engine.peek(node, message.tid) !== undefined;
+    return message.kind === 'update' && (node.sockets?.has(message.socketId ?? 0) ?? false);
+  }
+
+  /**
+   * A message under the id of a node that is known at another address. The node may have moved; or a stranger uses its
+   * id, to which our messages must not go. It is answered, and the address is followed once the old one is silent.
+   */
+  private processFromElsewhere(message: Message, node: NodeRecord, from: Endpoint, nowMs: number): void {
+    if (message.kind === 'reply' || message.kind === 'error' || message.kind === 'legacyUpdate') {
+      return this.drop('answer from elsewhere');
+    }
+    this.stats.requests++;
+    this.server.handle(message, node, from);
+    if (node.challengedMs > nowMs - CHALLENGE_EVERY_MS) return;
+    node.challengedMs = nowMs;
+    const before = node.endpoint;
+    const follow = (): void => {
+      if (node.replyTimeMs < nowMs && node.endpoint === before) node.endpoint = from;
+    };
+    // Three datagrams in a good two seconds: the next repetition of anything on its way to it goes to the new address.
+    this.ping(node, () => this.ping(node, follow));
   }
 
   private processReply(message: Message, node: NodeRecord, from: Endpoint, state: FamilyState, nowMs: number): void {
@@ -615,7 +689,11 @@ export class DhtCore {
             ? new Endpoint(from.ip, endpoint.port, from.scopeId)
             : endpoint;
         if (isMartian(reachable) || this.blocked.has(reachable)) continue;
-        this.newNode(state, state.cache.get(id, reachable, nowMs), 0, nowMs);
+        const node = state.cache.get(id, reachable, nowMs);
+        if (node.revive(nowMs) && node.searches !== undefined) {
+          for (const search of node.searches) search.stepSoon();
+        }
+        this.newNode(state, node, 0, nowMs);
       }
     }
     return true;
@@ -745,14 +823,18 @@ export class DhtCore {
       const { key, value, createdMs } = stored;
       let isOurs = false;
       let hasNearer = false;
+      let isLeading = false;
       for (const { table } of this.families.values()) {
         const closest = table.closestGood(key, TARGET_NODES, nowMs);
         const farthest = closest.at(-1);
         if (farthest === undefined) continue;
+        const second = closest[1];
+        if (second === undefined || compareDistance(key, second.id, this.id) > 0) isLeading = true;
         if (closest.length < TARGET_NODES || compareDistance(key, farthest.id, this.id) >= 0) isOurs = true;
         else hasNearer = true;
       }
-      if (!isForced && !hasNearer) continue;
+      // The nearest two also make up for keepers that left, which the handing on alone does not (protocol/dht.md 12.7).
+      if (!isForced && !hasNearer && !isLeading) continue;
       if (createdMs + this.types.of(value).expirationMs <= nowMs + MAINTAIN_STORAGE_MS && !isForced) continue;
       handedOn++;
       const createdSeconds = Math.floor((this.parts.clock.unixMs() - (nowMs - createdMs)) / 1000);
@@ -777,9 +859,13 @@ export class DhtCore {
     };
   }
 
-  private ping(node: NodeRecord): void {
+  private ping(node: NodeRecord, onFirstTimeout?: () => void): void {
     const tid = node.nextTid();
-    this.engine.send(node, tid, 'ping', [Buffer.from(this.encoder.ping(tid))], { onReply: () => {} });
+    const packet = Buffer.from(this.encoder.ping(tid));
+    this.engine.send(node, tid, 'ping', [packet], {
+      onReply: () => {},
+      ...(onFirstTimeout === undefined ? {} : { onFirstTimeout }),
+    });
   }
 
   private searchFor(state: FamilyState, key: InfoHash): Search | undefined {
@@ -801,9 +887,14 @@ export class DhtCore {
         engine: this.engine,
         encoder: this.encoder,
         cache: state.cache,
+        isSmallNetwork: () => state.table.sizeEstimate <= SMALL_NETWORK_NODES,
         onNoToken: (node) => this.blocked.add(node.endpoint),
         onAllExpired: () => {
-          if (!this.options.isPublicStable) this.connectivityChanged(state.family);
+          // One key with nobody around it says nothing about a node that others answer.
+          const sinceMs = this.parts.clock.nowMs() - SURE_OF_NETWORK_MS;
+          if (!this.options.isPublicStable && !state.table.wasAnsweredSince(sinceMs)) {
+            this.connectivityChanged(state.family);
+          }
         },
       },
       {
@@ -819,10 +910,17 @@ export class DhtCore {
 
   private nodeExpired(node: NodeRecord): void {
     this.answers.record(false);
-    const state = this.families.get(node.family);
-    if (state === undefined) return;
-    for (const search of state.searches) search.nodeExpired(node);
+    this.lost.add(node);
+    if (node.searches !== undefined) for (const search of [...node.searches]) search.nodeExpired(node);
     this.updateConnectivity();
+  }
+
+  /** A node that was given up speaks again: searches count on it once more. */
+  private nodeReturned(node: NodeRecord, state: FamilyState, nowMs: number): void {
+    this.lost.remove(node);
+    if (node.isClient) return;
+    state.searches.offer(node, nowMs);
+    if (node.searches !== undefined) for (const search of [...node.searches]) search.nodeReturned(node);
   }
 
   private confirmNodes(): void {
@@ -889,7 +987,7 @@ export class DhtCore {
     let isAnyUp = false;
     for (const state of this.families.values()) {
       const { good, dubious } = state.table.count(nowMs);
-      const isTrying = dubious > 0 || this.engine.addressPingCount > 0;
+      const isTrying = dubious > 0 || this.engine.isPingingAddresses(state.family);
       const now: Connectivity = good > 0 ? 'connected' : isTrying ? 'connecting' : 'disconnected';
       if (now !== 'disconnected') isAnyUp = true;
       const before = state.connectivity;

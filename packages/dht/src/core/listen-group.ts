@@ -6,6 +6,8 @@ import type { ValueTypes } from './value-types.js';
 
 /** Values remembered of one source (protocol/dht.md 14). */
 const MAX_CACHED = 4096;
+/** And bytes of values: a node that we listen on may push what it likes. */
+const MAX_CACHED_BYTES = 8 * 1024 * 1024;
 /** A group whose last listener left is kept this long, in ms: people look away and back. */
 const GRACE_MS = 60_000;
 
@@ -16,6 +18,11 @@ interface CachedValue {
   value: Value;
   /** ms of the clock. */
   expiresMs: number;
+}
+
+/** What one source told us. */
+class SourceCache extends Map<bigint, CachedValue> {
+  bytes = 0;
 }
 
 interface MergedValue {
@@ -46,7 +53,7 @@ export class ListenGroup {
   readonly queryKey: string;
   private readonly parts: ListenGroupParts;
   private readonly listeners = new Set<ListenCallback>();
-  private readonly sources = new Map<ListenSource, Map<bigint, CachedValue>>();
+  private readonly sources = new Map<ListenSource, SourceCache>();
   private readonly merged = new Map<bigint, MergedValue>();
   private readonly expiryJob: Job;
   private readonly unusedJob: Job;
@@ -58,6 +65,10 @@ export class ListenGroup {
     this.parts = parts;
     this.expiryJob = parts.scheduler.at(Number.POSITIVE_INFINITY, () => this.expire());
     this.unusedJob = parts.scheduler.at(Number.POSITIVE_INFINITY, () => parts.onUnused(this));
+  }
+
+  get listenerCount(): number {
+    return this.listeners.size;
   }
 
   /** Starts to listen; what is known already is told at once. Returns a function that ends it. */
@@ -75,27 +86,32 @@ export class ListenGroup {
   added(source: ListenSource, values: readonly Value[]): void {
     let cache = this.sources.get(source);
     if (cache === undefined) {
-      cache = new Map();
+      cache = new SourceCache();
       this.sources.set(source, cache);
     }
     const fresh: Value[] = [];
     const gone: Value[] = [];
     const nowMs = this.parts.clock.nowMs();
+    let soonestMs = Number.POSITIVE_INFINITY;
     for (const value of values) {
       if (!this.query.matches(value)) continue;
       const expiresMs = nowMs + this.parts.types.of(value).expirationMs;
+      soonestMs = Math.min(soonestMs, expiresMs);
       const cached = cache.get(value.id);
       if (cached === undefined) {
         if (cache.size >= MAX_CACHED) this.dropOldest(cache, gone);
         cache.set(value.id, { value, expiresMs });
+        cache.bytes += value.sizeBytes;
         if (this.merge(value, true)) fresh.push(value);
       } else {
         cached.expiresMs = expiresMs;
+        cache.bytes += value.sizeBytes - cached.value.sizeBytes;
         cached.value = value;
         if (this.merge(value, false)) fresh.push(value);
       }
+      while (cache.bytes > MAX_CACHED_BYTES && cache.size > 1) this.dropOldest(cache, gone);
     }
-    this.arm();
+    if (soonestMs < this.expiryJob.dueMs) this.parts.scheduler.move(this.expiryJob, soonestMs);
     this.tell(gone, true);
     this.tell(fresh, false);
   }
@@ -155,8 +171,11 @@ export class ListenGroup {
     return true;
   }
 
-  private dropFrom(cache: Map<bigint, CachedValue>, id: bigint, gone: Value[]): void {
-    if (!cache.delete(id)) return;
+  private dropFrom(cache: SourceCache, id: bigint, gone: Value[]): void {
+    const cached = cache.get(id);
+    if (cached === undefined) return;
+    cache.delete(id);
+    cache.bytes -= cached.value.sizeBytes;
     const known = this.merged.get(id);
     if (known === undefined) return;
     known.sources--;
@@ -165,7 +184,7 @@ export class ListenGroup {
     gone.push(known.value);
   }
 
-  private dropOldest(cache: Map<bigint, CachedValue>, gone: Value[]): void {
+  private dropOldest(cache: SourceCache, gone: Value[]): void {
     const [oldest] = cache.keys();
     if (oldest !== undefined) this.dropFrom(cache, oldest, gone);
   }

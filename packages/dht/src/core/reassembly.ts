@@ -10,30 +10,47 @@ const GAP_MS = 3_000;
 /** Parts that came before their header: bytes kept of one message. */
 const MAX_EARLY_BYTES = (56 + 64) * 1024 + 32;
 const MAX_EARLY_PARTS = Math.floor(MAX_EARLY_BYTES / PART_BYTES) + 2;
+/** Messages of which only parts came: anybody can send those, under any address. The oldest gives way. */
+const MAX_EARLY_MESSAGES = 64;
 /** One message may announce this much; more is not a message of this protocol. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** Under reassembly at once, messages and bytes, from all peers together. */
 const MAX_MESSAGES = 512;
 const MAX_TOTAL_BYTES = 32 * 1024 * 1024;
-/** And from one address, so that one peer cannot take all the room. */
+/** Of which messages that nobody here asked for: half, so that answers always find room. */
+const MAX_UNASKED_MESSAGES = MAX_MESSAGES / 2;
+const MAX_UNASKED_BYTES = MAX_TOTAL_BYTES / 2;
+/** And unasked ones from one address, so that one peer cannot take all the room. */
 const MAX_MESSAGES_PER_ADDRESS = 64;
+const MAX_BYTES_PER_ADDRESS = 4 * 1024 * 1024;
+/** What an announced value counts beside its size: many small ones are no way around the limits. */
+const SLOT_BYTES = 32;
+/** Separate pieces of one value: an honest one has at most 52 slices. */
+const MAX_RANGES = 64;
 
 interface Slot {
   readonly bytes: Buffer;
-  /** One flag per byte range of {@link PART_BYTES}, or explicit ranges where slices differ. */
   readonly ranges: { from: number; to: number }[];
-  filled: number;
 }
 
 interface Assembly {
   readonly from: Endpoint;
+  readonly header: Message;
+  readonly isAsked: boolean;
   readonly startedMs: number;
   lastMs: number;
-  header: Message | undefined;
-  slots: Slot[];
+  readonly sizes: readonly number[];
+  /** Made when the first slice of a value comes. */
+  readonly slots: Map<number, Slot>;
   missing: number;
-  early: ValuePart[];
-  earlyBytes: number;
+  /** What it counts against the limits. */
+  readonly bytes: number;
+}
+
+interface EarlyParts {
+  readonly startedMs: number;
+  lastMs: number;
+  readonly parts: ValuePart[];
   bytes: number;
 }
 
@@ -46,8 +63,11 @@ export type ReassemblyDrop = 'too large' | 'no room' | 'out of range' | 'incompl
  */
 export class Reassembly {
   private readonly assemblies = new Map<string, Assembly>();
-  private readonly perAddress = new Map<string, number>();
+  private readonly early = new Map<string, EarlyParts>();
+  private readonly perAddress = new Map<string, { messages: number; bytes: number }>();
+  private readonly unasked = { messages: 0, bytes: 0 };
   private totalBytes = 0;
+  private earlyBytes = 0;
   private readonly onDrop: (reason: ReassemblyDrop) => void;
 
   constructor(onDrop: (reason: ReassemblyDrop) => void = () => {}) {
@@ -56,160 +76,188 @@ export class Reassembly {
 
   /** Messages being put together. */
   get size(): number {
-    return this.assemblies.size;
+    return this.assemblies.size + this.early.size;
   }
 
-  /** Bytes held for them. */
+  /** Bytes held, or announced, for them. */
   get heldBytes(): number {
-    return this.totalBytes;
+    return this.totalBytes + this.earlyBytes;
   }
 
-  /** A header with sizes. Returns the whole message if its parts came first. */
-  begin(header: Message, from: Endpoint, nowMs: number): Message | undefined {
+  /**
+   * A header with sizes. Returns the whole message if its parts came first. `isAsked`: it answers a request of ours, and
+   * strangers cannot have taken its room.
+   */
+  begin(header: Message, from: Endpoint, nowMs: number, isAsked = false): Message | undefined {
     const key = assemblyKey(from, header.tid);
+    const known = this.assemblies.get(key);
+    if (known !== undefined) {
+      // The same request again: its parts follow again too.
+      known.lastMs = nowMs;
+      return undefined;
+    }
     const sizes = header.valueSizes ?? [];
-    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    const missing = sizes.reduce((sum, size) => sum + size, 0);
+    const bytes = missing + SLOT_BYTES * sizes.length;
     if (bytes > MAX_MESSAGE_BYTES) {
       this.onDrop('too large');
       return undefined;
     }
-    let assembly = this.assemblies.get(key);
-    if (assembly?.header !== undefined) {
-      // The same request again: its parts follow again too.
-      assembly.lastMs = nowMs;
-      return undefined;
-    }
-    if (assembly === undefined) {
-      assembly = this.open(key, from, nowMs);
-      if (assembly === undefined) return undefined;
-    }
-    if (this.totalBytes + bytes > MAX_TOTAL_BYTES) {
+    if (!this.hasRoom(from, bytes, isAsked)) {
       this.onDrop('no room');
-      this.close(key, assembly);
       return undefined;
     }
-    assembly.header = keepHeader(header);
-    assembly.lastMs = nowMs;
-    assembly.slots = sizes.map((size) => ({ bytes: Buffer.allocUnsafe(size), ranges: [], filled: 0 }));
-    assembly.missing = bytes;
-    this.account(assembly, bytes);
-    const { early } = assembly;
-    assembly.early = [];
-    this.account(assembly, -assembly.earlyBytes);
-    assembly.earlyBytes = 0;
-    for (const part of early) this.fill(assembly, part);
+    const assembly: Assembly = {
+      from,
+      header: keepHeader(header),
+      isAsked,
+      startedMs: nowMs,
+      lastMs: nowMs,
+      sizes,
+      slots: new Map(),
+      missing,
+      bytes,
+    };
+    this.assemblies.set(key, assembly);
+    this.account(assembly, 1);
+    const early = this.takeEarly(key);
+    for (const part of early?.parts ?? []) this.fill(assembly, part);
     return this.finish(key, assembly);
   }
 
-  /** Parts. `mayBeEarly` says whether to keep parts of a transaction whose header has not come yet. */
+  /** Parts, of a message whose header came or may still come. Returns the message when it is whole. */
   add(message: Message, from: Endpoint, nowMs: number): Message | undefined {
     const key = assemblyKey(from, message.tid);
-    let assembly = this.assemblies.get(key);
+    const assembly = this.assemblies.get(key);
     if (assembly === undefined) {
-      assembly = this.open(key, from, nowMs);
-      if (assembly === undefined) return undefined;
+      this.keepEarly(key, message.parts ?? [], nowMs);
+      return undefined;
     }
-    for (const part of message.parts ?? []) {
-      if (assembly.header !== undefined) {
-        if (this.fill(assembly, part)) assembly.lastMs = nowMs;
-        continue;
-      }
-      const bytes = part.bytes.length;
-      if (assembly.early.length >= MAX_EARLY_PARTS || assembly.earlyBytes + bytes > MAX_EARLY_BYTES) {
-        this.onDrop('too large');
-        this.close(key, assembly);
-        return undefined;
-      }
-      if (this.totalBytes + bytes > MAX_TOTAL_BYTES) {
-        this.onDrop('no room');
-        return undefined;
-      }
-      assembly.early.push({ ...part, bytes: Buffer.from(part.bytes) });
-      assembly.earlyBytes += bytes;
-      assembly.lastMs = nowMs;
-      this.account(assembly, bytes);
-    }
-    return assembly.header === undefined ? undefined : this.finish(key, assembly);
+    for (const part of message.parts ?? []) if (this.fill(assembly, part)) assembly.lastMs = nowMs;
+    return this.finish(key, assembly);
   }
 
   /** Whether the header of this transaction has come: its parts are then free of rate limits. */
   expects(from: Endpoint, tid: number): boolean {
-    return this.assemblies.get(assemblyKey(from, tid))?.header !== undefined;
+    return this.assemblies.has(assemblyKey(from, tid));
   }
 
   /** Drops what takes too long; returns when to look again, in ms of the clock. */
   expire(nowMs: number): number {
     let next = Number.POSITIVE_INFINITY;
     for (const [key, assembly] of this.assemblies) {
-      const due = Math.min(assembly.startedMs + TOTAL_MS, assembly.lastMs + GAP_MS);
+      const due = dueMs(assembly);
       if (due <= nowMs) {
         this.onDrop('incomplete');
         this.close(key, assembly);
       } else next = Math.min(next, due);
     }
+    for (const [key, early] of this.early) {
+      const due = dueMs(early);
+      if (due <= nowMs) {
+        this.onDrop('incomplete');
+        this.takeEarly(key);
+      } else next = Math.min(next, due);
+    }
     return next;
   }
 
-  private open(key: string, from: Endpoint, nowMs: number): Assembly | undefined {
-    const ofAddress = this.perAddress.get(from.ip) ?? 0;
-    if (this.assemblies.size >= MAX_MESSAGES || ofAddress >= MAX_MESSAGES_PER_ADDRESS) {
-      this.onDrop('no room');
-      return undefined;
+  private hasRoom(from: Endpoint, bytes: number, isAsked: boolean): boolean {
+    if (this.assemblies.size >= MAX_MESSAGES || this.totalBytes + bytes > MAX_TOTAL_BYTES) return false;
+    if (isAsked) return true;
+    const ofAddress = this.perAddress.get(from.ip);
+    return (
+      this.unasked.messages < MAX_UNASKED_MESSAGES &&
+      this.unasked.bytes + bytes <= MAX_UNASKED_BYTES &&
+      (ofAddress?.messages ?? 0) < MAX_MESSAGES_PER_ADDRESS &&
+      (ofAddress?.bytes ?? 0) + bytes <= MAX_BYTES_PER_ADDRESS
+    );
+  }
+
+  private keepEarly(key: string, parts: readonly ValuePart[], nowMs: number): void {
+    let early = this.early.get(key);
+    if (early === undefined) {
+      if (this.early.size >= MAX_EARLY_MESSAGES) {
+        const [oldest] = this.early.keys();
+        if (oldest !== undefined) this.takeEarly(oldest);
+        this.onDrop('no room');
+      }
+      early = { startedMs: nowMs, lastMs: nowMs, parts: [], bytes: 0 };
+      this.early.set(key, early);
     }
-    this.perAddress.set(from.ip, ofAddress + 1);
-    const assembly: Assembly = {
-      from,
-      startedMs: nowMs,
-      lastMs: nowMs,
-      header: undefined,
-      slots: [],
-      missing: 0,
-      early: [],
-      earlyBytes: 0,
-      bytes: 0,
-    };
-    this.assemblies.set(key, assembly);
-    return assembly;
+    for (const part of parts) {
+      const { length } = part.bytes;
+      if (early.parts.length >= MAX_EARLY_PARTS || early.bytes + length > MAX_EARLY_BYTES) {
+        this.onDrop('too large');
+        this.takeEarly(key);
+        return;
+      }
+      early.parts.push({ ...part, bytes: Buffer.from(part.bytes) });
+      early.bytes += length;
+      this.earlyBytes += length;
+      early.lastMs = nowMs;
+    }
+  }
+
+  private takeEarly(key: string): EarlyParts | undefined {
+    const early = this.early.get(key);
+    if (early === undefined) return undefined;
+    this.early.delete(key);
+    this.earlyBytes -= early.bytes;
+    return early;
   }
 
   private close(key: string, assembly: Assembly): void {
     this.assemblies.delete(key);
-    this.totalBytes -= assembly.bytes;
-    const left = (this.perAddress.get(assembly.from.ip) ?? 1) - 1;
-    if (left > 0) this.perAddress.set(assembly.from.ip, left);
-    else this.perAddress.delete(assembly.from.ip);
+    this.account(assembly, -1);
   }
 
-  private account(assembly: Assembly, bytes: number): void {
-    assembly.bytes += bytes;
-    this.totalBytes += bytes;
+  private account({ bytes, isAsked, from }: Assembly, sign: 1 | -1): void {
+    this.totalBytes += sign * bytes;
+    if (isAsked) return;
+    this.unasked.messages += sign;
+    this.unasked.bytes += sign * bytes;
+    const ofAddress = this.perAddress.get(from.ip) ?? { messages: 0, bytes: 0 };
+    ofAddress.messages += sign;
+    ofAddress.bytes += sign * bytes;
+    if (ofAddress.messages > 0) this.perAddress.set(from.ip, ofAddress);
+    else this.perAddress.delete(from.ip);
   }
 
   private fill(assembly: Assembly, part: ValuePart): boolean {
-    const slot = assembly.slots[part.index];
+    const size = assembly.sizes[part.index] ?? 0;
     const to = part.offset + part.bytes.length;
-    if (slot === undefined || part.bytes.length === 0 || to > slot.bytes.length) {
+    if (part.bytes.length === 0 || to > size) {
       this.onDrop('out of range');
       return false;
     }
+    let slot = assembly.slots.get(part.index);
+    if (slot === undefined) {
+      slot = { bytes: Buffer.allocUnsafe(size), ranges: [] };
+      assembly.slots.set(part.index, slot);
+    }
     if (slot.ranges.some((range) => part.offset < range.to && range.from < to)) return false;
-    part.bytes.copy(slot.bytes, part.offset);
     const before = slot.ranges.at(-1);
     if (before !== undefined && before.to === part.offset) before.to = to;
-    else slot.ranges.push({ from: part.offset, to });
-    slot.filled += part.bytes.length;
+    else if (slot.ranges.length < MAX_RANGES) slot.ranges.push({ from: part.offset, to });
+    else {
+      this.onDrop('out of range');
+      return false;
+    }
+    part.bytes.copy(slot.bytes, part.offset);
     assembly.missing -= part.bytes.length;
     return true;
   }
 
   private finish(key: string, assembly: Assembly): Message | undefined {
     const { header } = assembly;
-    if (header === undefined || assembly.missing > 0) return undefined;
+    if (assembly.missing > 0) return undefined;
     this.close(key, assembly);
     const values: Value[] = [];
-    for (const { bytes } of assembly.slots) {
-      if (bytes.length === 0) continue;
-      const value = Value.decode(bytes);
+    for (let index = 0; index < assembly.sizes.length; index++) {
+      const slot = assembly.slots.get(index);
+      if (slot === undefined) continue;
+      const value = Value.decode(slot.bytes);
       if (value === undefined) return undefined;
       values.push(value);
     }
@@ -217,6 +265,10 @@ export class Reassembly {
     header.valueSizes = undefined;
     return header;
   }
+}
+
+function dueMs({ startedMs, lastMs }: { readonly startedMs: number; readonly lastMs: number }): number {
+  return Math.min(startedMs + TOTAL_MS, lastMs + GAP_MS);
 }
 
 function assemblyKey(from: Endpoint, tid: number): string {

@@ -1,4 +1,4 @@
-import type { Clock, Endpoint, Job, RandomSource, Scheduler } from '@atoll/base';
+import type { Clock, Endpoint, Family, Job, RandomSource, Scheduler } from '@atoll/base';
 import type { Message } from '../wire/message.js';
 import type { NodeRecord } from './node-record.js';
 import type { Pacer } from './pacer.js';
@@ -81,6 +81,7 @@ export class RequestEngine {
   private readonly parts: RequestEngineParts;
   private readonly pending = new Set<Request>();
   private readonly addressPings = new Map<number, AddressPing>();
+  private bytes = 0;
 
   constructor(parts: RequestEngineParts) {
     this.parts = parts;
@@ -91,9 +92,15 @@ export class RequestEngine {
     return this.pending.size;
   }
 
-  /** Pings under way to addresses whose node is not known yet. */
-  get addressPingCount(): number {
-    return this.addressPings.size;
+  /** Bytes of their datagrams, kept to be sent again. */
+  get heldBytes(): number {
+    return this.bytes;
+  }
+
+  /** Whether pings are under way to addresses of a family whose node is not known yet. */
+  isPingingAddresses(family: Family): boolean {
+    for (const { endpoint } of this.addressPings.values()) if (endpoint.family === family) return true;
+    return false;
   }
 
   /** Sends a request whose datagrams carry `tid` and must stay as they are. */
@@ -102,6 +109,7 @@ export class RequestEngine {
     node.requests ??= new Map();
     node.requests.set(tid, request);
     this.pending.add(request);
+    for (const packet of packets) this.bytes += packet.length;
     this.transmit(request);
     return request;
   }
@@ -156,7 +164,7 @@ export class RequestEngine {
   /** The node does not answer, or cannot be reached: all its requests end. */
   expireNode(node: NodeRecord): void {
     if (node.isExpired) return;
-    node.isExpired = true;
+    node.expire(this.parts.clock.nowMs());
     const requests = node.requests === undefined ? [] : [...node.requests.values()];
     for (const request of requests) this.end(request);
     this.parts.onNodeExpired(node);
@@ -188,7 +196,7 @@ export class RequestEngine {
   private end(request: Request): void {
     request.isPending = false;
     this.parts.scheduler.cancel(request.job);
-    this.pending.delete(request);
+    if (this.pending.delete(request)) for (const packet of request.packets) this.bytes -= packet.length;
     const { requests } = request.node;
     if (requests?.get(request.tid) === request) {
       requests.delete(request.tid);
@@ -213,7 +221,8 @@ export class RequestEngine {
     }
     if (request.attempts >= MAX_ATTEMPTS) {
       this.end(request);
-      this.expireNode(request.node);
+      // A node that was heard meanwhile lives: only this request got lost.
+      if (request.node.timeMs <= request.sentMs) this.expireNode(request.node);
       request.handler.onExpired?.();
       return;
     }

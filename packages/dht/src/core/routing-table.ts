@@ -1,5 +1,6 @@
 import type { Family, RandomSource } from '@atoll/base';
-import { compareDistance, InfoHash, lowbit } from '@atoll/identity';
+import { compareDistance, InfoHash, lowbit, prefix32 } from '@atoll/identity';
+import { isSameAddress } from './address-filter.js';
 import type { NodeRecord } from './node-record.js';
 
 /** Nodes per bucket, and nodes per answer. */
@@ -102,6 +103,13 @@ export class RoutingTable {
         this.insert(bucket, node);
         return true;
       }
+      const crowdedAt = crowded(bucket.nodes, node);
+      if (crowdedAt >= 0) {
+        this.release(bucket.nodes[crowdedAt] as NodeRecord);
+        bucket.nodes.splice(crowdedAt, 1);
+        this.insert(bucket, node);
+        return true;
+      }
       const dubious = bucket.nodes.filter((known) => !known.isGood(nowMs));
       const toPing = dubious.find((known) => !known.hasPendingRequests);
       if (toPing !== undefined) this.parts.ping(toPing);
@@ -134,24 +142,34 @@ export class RoutingTable {
     return candidates;
   }
 
-  /** The `count` good nodes nearest to a target, nearest first. Only good nodes are ever given out. */
+  /**
+   * The `count` good nodes nearest to a target, nearest first. Only good nodes are ever given out, and one of each
+   * address while there are enough addresses: a stranger with four must not be all that we can name.
+   */
   closestGood(target: InfoHash, count: number, nowMs: number): NodeRecord[] {
     const found: NodeRecord[] = [];
+    const crowd: NodeRecord[] = [];
     const center = this.indexOf(target);
-    const collect = (index: number): void => {
-      for (const node of this.at(index).nodes) if (node.isGood(nowMs)) found.push(node);
-    };
-    collect(center);
+    collectGood(this.at(center), nowMs, found, crowd);
     for (let step = 1; found.length < count; step++) {
       const left = center - step;
       const right = center + step;
       if (left < 0 && right >= this.buckets.length) break;
-      if (left >= 0) collect(left);
-      if (right < this.buckets.length) collect(right);
+      if (left >= 0) collectGood(this.at(left), nowMs, found, crowd);
+      if (right < this.buckets.length) collectGood(this.at(right), nowMs, found, crowd);
+    }
+    if (found.length < count && crowd.length > 0) {
+      sortByDistance(target, crowd);
+      found.push(...crowd.slice(0, count - found.length));
     }
     sortByDistance(target, found);
     if (found.length > count) found.length = count;
     return found;
+  }
+
+  /** Whether any node of the table answered us since then, ms of the clock. */
+  wasAnsweredSince(sinceMs: number): boolean {
+    return this.buckets.some((bucket) => bucket.nodes.some((node) => !node.isExpired && node.replyTimeMs >= sinceMs));
   }
 
   /** Numbers of good, dubious (neither good nor gone) and incoming-only nodes. */
@@ -215,13 +233,40 @@ function newBucket(first: InfoHash): Bucket {
   return { first, nodes: [], timeMs: Number.NEGATIVE_INFINITY, candidate: undefined };
 }
 
-/** Insertion sort: the lists are short and mostly in order. */
+/** Adds the good nodes of a bucket: the first of each address to the list, the others to the crowd. */
+function collectGood(bucket: Bucket, nowMs: number, into: NodeRecord[], crowd: NodeRecord[]): void {
+  for (const node of bucket.nodes) {
+    if (!node.isGood(nowMs)) continue;
+    (countOfAddress(into, into.length, node) === 0 ? into : crowd).push(node);
+  }
+}
+
+/** How many of the first `length` nodes have the address of another one. */
+function countOfAddress(nodes: readonly NodeRecord[], length: number, node: NodeRecord): number {
+  let count = 0;
+  for (let i = 0; i < length; i++) if (isSameAddress((nodes[i] as NodeRecord).endpoint, node.endpoint)) count++;
+  return count;
+}
+
+/** Which node of a full bucket is not the only one of its address, and gives way to one of a new address; or -1. */
+function crowded(nodes: readonly NodeRecord[], newcomer: NodeRecord): number {
+  if (countOfAddress(nodes, nodes.length, newcomer) > 0) return -1;
+  return nodes.findIndex((node) => countOfAddress(nodes, nodes.length, node) > 1);
+}
+
+/** Insertion sort: the lists are short. */
 function sortByDistance(target: InfoHash, nodes: NodeRecord[]): void {
+  const prefix = prefix32(target);
   for (let i = 1; i < nodes.length; i++) {
     const node = nodes[i] as NodeRecord;
+    const distance = (node.prefix ^ prefix) >>> 0;
     let at = i;
-    while (at > 0 && compareDistance(target, node.id, (nodes[at - 1] as NodeRecord).id) < 0) {
-      nodes[at] = nodes[at - 1] as NodeRecord;
+    while (at > 0) {
+      const before = nodes[at - 1] as NodeRecord;
+      const distanceBefore = (before.prefix ^ prefix) >>> 0;
+      if (distance > distanceBefore) break;
+      if (distance === distanceBefore && compareDistance(target, node.id, before.id) >= 0) break;
+      nodes[at] = before;
       at--;
     }
     nodes[at] = node;

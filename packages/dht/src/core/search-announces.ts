@@ -42,6 +42,11 @@ export class SearchAnnounces {
     return this.entries.size;
   }
 
+  /** What is announced. */
+  *all(): IterableIterator<SearchAnnounce> {
+    for (const entry of this.entries.values()) yield entry.announce;
+  }
+
   /** The value announced under an id, if any. */
   get(id: bigint): SearchAnnounce | undefined {
     return this.entries.get(id)?.announce;
@@ -181,6 +186,7 @@ export class SearchAnnounces {
   private acknowledged(search: Search, searchNode: SearchNode, announce: SearchAnnounce, status: AnnounceStatus): void {
     status.request = undefined;
     status.isAcknowledged = true;
+    searchNode.isCandidate = false;
     searchNode.node.acceptedToken();
     status.nextMs = announce.isPermanent
       ? search.parts.clock.nowMs() + this.types.of(announce.value).expirationMs - REANNOUNCE_MARGIN_MS
@@ -196,6 +202,7 @@ export class SearchAnnounces {
   ): Pick<RequestHandler, 'onFirstTimeout' | 'onError' | 'onExpired'> {
     const again = (): void => {
       status.request = undefined;
+      searchNode.isCandidate = false;
       search.step();
     };
     return {

@@ -102,6 +102,7 @@ export class SearchGets {
       },
       onExpired: () => {
         status.pending.delete(request);
+        searchNode.isCandidate = false;
         search.step();
       },
     });

@@ -29,12 +29,12 @@ export class SearchIndex {
     this.sorted.splice(this.position(search.key), 1);
   }
 
-  /** Offers a node to the searches on both sides of its id, until one on each side refuses. */
+  /** Offers a node to the searches on both sides of its id, until one on each side has no use for it. */
   offer(node: NodeRecord, nowMs: number): void {
     if (this.sorted.length === 0) return;
     const at = this.position(node.id);
-    for (let i = at; i < this.sorted.length; i++) if (!(this.sorted[i] as Search).insert(node, nowMs)) break;
-    for (let i = at - 1; i >= 0; i--) if (!(this.sorted[i] as Search).insert(node, nowMs)) break;
+    for (let i = at; i < this.sorted.length; i++) if (!(this.sorted[i] as Search).offer(node, nowMs)) break;
+    for (let i = at - 1; i >= 0; i--) if (!(this.sorted[i] as Search).offer(node, nowMs)) break;
   }
 
   private position(key: InfoHash): number {

@@ -27,6 +27,11 @@ export class SearchListens {
     return this.groups.size;
   }
 
+  /** What is listened to. */
+  all(): Iterable<ListenGroup> {
+    return this.groups.values();
+  }
+
   add(group: ListenGroup): void {
     this.groups.set(group.queryKey, group);
   }
@@ -120,6 +125,7 @@ export class SearchListens {
       },
       onExpired: () => {
         own.request = undefined;
+        searchNode.isCandidate = false;
         this.close(search, searchNode, group.queryKey);
         search.stepSoon();
       },

@@ -46,6 +46,14 @@ export class SearchNode {
     this.node = node;
   }
 
+  /** Counts the node as having answered this search when it gave another one a token lately. */
+  takeTokenOf(node: NodeRecord, nowMs: number): void {
+    const token = node.tokenAt(nowMs);
+    if (token === '') return;
+    this.token = token;
+    this.lastReplyMs = node.tokenMs;
+  }
+
   isSynced(nowMs: number): boolean {
     return !this.node.isExpired && this.token !== '' && this.lastReplyMs >= nowMs - NODE_EXPIRE_MS;
   }

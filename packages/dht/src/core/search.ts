@@ -16,12 +16,14 @@ import { SearchNode } from './search-node.js';
 export const TARGET_NODES = 8;
 /** Nodes a search keeps. */
 export const SEARCH_NODES = 14;
-/** Nodes asked at once. */
+/** Nodes asked at once while the way to the key is not known yet. */
 const CONCURRENCY = 4;
-/** So many dead nodes at the head, and the search is over (protocol/dht.md 18.1). */
+/** Nodes that do not answer kept in a search, beyond those of {@link SEARCH_NODES}. */
 const MAX_BAD_NODES = 25;
-/** Nodes of one address in one search: a stranger with one address cannot surround a key. */
+/** Nodes of one address in one search where addresses are few: a stranger with one address cannot surround a key. */
 const MAX_PER_ADDRESS = 2;
+/** What is due but has to wait for something is looked at again after this time at the earliest, in ms. */
+const RESTEP_MS = 1000;
 
 export interface SearchParts {
   readonly clock: Clock;
@@ -30,6 +32,8 @@ export interface SearchParts {
   readonly engine: RequestEngine;
   readonly encoder: MessageEncoder;
   readonly cache: NodeCache;
+  /** So few nodes that all of them are known: the first ones found are those that are nearest. */
+  readonly isSmallNetwork: () => boolean;
   /** A reply without token, which only broken nodes send. */
   readonly onNoToken: (node: NodeRecord) => void;
   /** Every node of a search is gone. */
@@ -137,7 +141,7 @@ export class Search {
     this.announces.step(this, nowMs, isSynced);
     this.ask(nowMs);
     this.isStepping = false;
-    if (this.headIsDead()) this.expire();
+    if (this.isDead()) this.expire();
     else this.parts.scheduler.move(this.job, this.nextStepMs(nowMs));
   }
 
@@ -152,16 +156,25 @@ export class Search {
     for (const node of this.parts.cache.nearest(this.key, SEARCH_NODES)) this.insert(node, nowMs);
   }
 
+  /** Takes in a node that was heard of. False when it is known already or not near enough: farther searches need not ask. */
+  offer(node: NodeRecord, nowMs: number): boolean {
+    return this.find(node) === undefined && this.insert(node, nowMs);
+  }
+
   /** Takes a node in if it is near enough; with a token it counts as having answered. False when refused. */
   insert(node: NodeRecord, nowMs: number, token?: string): boolean {
     let searchNode = this.find(node);
     if (searchNode === undefined) {
       if (node.isClient || (token === undefined && !this.hasRoom(node, nowMs))) return false;
       searchNode = new SearchNode(node);
+      // Where asking would bring no nearer nodes, a token from another search saves it (protocol/dht.md 8).
+      if (token === undefined && this.parts.isSmallNetwork()) searchNode.takeTokenOf(node, nowMs);
       let at = this.nodes.length;
       while (at > 0 && compareDistance(this.key, node.id, (this.nodes[at - 1] as SearchNode).node.id) < 0) at--;
       this.nodes.splice(at, 0, searchNode);
       node.holds++;
+      node.searches ??= new Set();
+      node.searches.add(this);
       this.trim(nowMs);
       if (!this.nodes.includes(searchNode)) return false;
       if (this.isExpired) this.isExpired = false;
@@ -189,7 +202,17 @@ export class Search {
   nodeExpired(node: NodeRecord): void {
     const searchNode = this.find(node);
     if (searchNode === undefined) return;
+    // When it comes back, it starts with a clean slate.
+    searchNode.isCandidate = false;
     this.listens.drop(this, searchNode);
+    this.stepSoon();
+  }
+
+  /** A node that had stopped answering speaks again: whatever was not answered before says nothing any more. */
+  nodeReturned(node: NodeRecord): void {
+    const searchNode = this.find(node);
+    if (searchNode === undefined) return;
+    searchNode.isCandidate = false;
     this.stepSoon();
   }
 
@@ -201,6 +224,7 @@ export class Search {
       this.parts.engine.expireNode(searchNode.node);
       return;
     }
+    searchNode.node.gaveToken(message.token, nowMs);
     this.insert(searchNode.node, nowMs, message.token);
   }
 
@@ -213,11 +237,12 @@ export class Search {
   }
 
   private ask(nowMs: number): void {
+    const concurrency = this.parts.isSmallNetwork() ? TARGET_NODES : CONCURRENCY;
     let solicited = 0;
     const targets = this.targets(TARGET_NODES);
     for (const searchNode of targets) if (searchNode.isSolicited) solicited++;
     for (const searchNode of targets) {
-      if (solicited >= CONCURRENCY) return;
+      if (solicited >= concurrency) return;
       if (searchNode.isSolicited) continue;
       if (this.gets.ask(this, searchNode, nowMs) || this.askForToken(searchNode, nowMs)) solicited++;
     }
@@ -242,18 +267,20 @@ export class Search {
         searchNode.isCandidate = true;
         this.step();
       },
-      onExpired: () => this.step(),
+      onExpired: () => {
+        searchNode.isCandidate = false;
+        this.step();
+      },
     });
     return true;
   }
 
-  private headIsDead(): boolean {
-    let dead = 0;
-    for (const searchNode of this.nodes) {
-      if (!searchNode.node.isExpired) break;
-      dead++;
-    }
-    return dead >= Math.min(this.nodes.length, MAX_BAD_NODES);
+  /**
+   * Nobody is left, not only nobody among the nearest (protocol/dht.md 18.1 has 25): ids near a key can be invented in
+   * any number, and must not end what other nodes can still answer.
+   */
+  private isDead(): boolean {
+    return this.nodes.every((searchNode) => searchNode.node.isExpired);
   }
 
   private expire(): void {
@@ -276,9 +303,10 @@ export class Search {
       for (const searchNode of this.targets(TARGET_NODES)) {
         if (searchNode.isSynced(nowMs)) next = Math.min(next, searchNode.lastReplyMs + NODE_EXPIRE_MS + 1);
       }
-      next = Math.min(next, Math.max(this.refillMs + NODE_EXPIRE_MS + 1, nowMs + 1000));
+      next = Math.min(next, this.refillMs + NODE_EXPIRE_MS + 1);
     }
-    return next;
+    // What is due and was not done waits for an answer, which steps; asking again at once would never end.
+    return Math.max(next, nowMs + RESTEP_MS);
   }
 
   private hasRoom(node: NodeRecord, nowMs: number): boolean {
@@ -297,9 +325,11 @@ export class Search {
 
   /**
    * Keeps the nearest {@link SEARCH_NODES} that answered and as many that did not yet: invented neighbors in a reply
-   * cannot push out nodes that are known to live. And not more than two of one address.
+   * cannot push out nodes that are known to live. And not more than two of one address, or one where there are enough
+   * addresses: then whoever wants to be all the nodes around a key needs as many addresses as nodes.
    */
   private trim(nowMs: number): void {
+    const maxPerAddress = this.countAddresses() >= SEARCH_NODES ? 1 : MAX_PER_ADDRESS;
     let answered = 0;
     let unanswered = 0;
     let bad = 0;
@@ -314,15 +344,24 @@ export class Search {
         const address = addressBucket(endpoint);
         const count = (perAddress.get(address) ?? 0) + 1;
         perAddress.set(address, count);
-        keep = count <= MAX_PER_ADDRESS;
+        keep = count <= maxPerAddress;
       }
       if (!keep) this.release(searchNode);
       return keep;
     });
   }
 
+  private countAddresses(): number {
+    const addresses = new Set<string>();
+    for (const { node, isBad } of this.nodes) if (!isBad) addresses.add(addressBucket(node.endpoint));
+    return addresses.size;
+  }
+
   private release(searchNode: SearchNode): void {
-    searchNode.node.holds--;
+    const { node } = searchNode;
+    node.holds--;
+    node.searches?.delete(this);
+    if (node.searches?.size === 0) node.searches = undefined;
     this.parts.engine.cancel(searchNode.find);
     for (const status of searchNode.gets.values()) {
       for (const request of status.pending) this.parts.engine.cancel(request);

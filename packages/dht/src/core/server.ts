@@ -22,8 +22,10 @@ const ErrorCode = { badArgument: 203, unauthorized: 401, notFound: 404 } as cons
 
 /** A push holds values up to about so many bytes (protocol/dht.md 6.7). */
 const PUSH_BATCH_BYTES = 56 * 1024;
+/** Pushes that wait for their answer: bytes in all, and number to one node. More is not pushed, which is counted. */
+const MAX_PUSH_BYTES = 64 * 1024 * 1024;
+const MAX_PUSHES_PER_NODE = 4096;
 const NO_NODES: NodeLists = {};
-const TOO_FAR_PER_ADDRESS = 2;
 
 export interface ServerParts {
   readonly ownId: InfoHash;
@@ -39,6 +41,8 @@ export interface ServerParts {
   readonly table: (family: Family) => RoutingTable | undefined;
   /** Pushes that answer to one of our own listens; false when the socket is unknown. */
   readonly onUpdate: (node: NodeRecord, message: Message) => void;
+  /** A push was not sent, because too much waits already. */
+  readonly onPushDropped: () => void;
 }
 
 /** Answers the requests of other nodes (protocol/dht.md 6) and tells listeners what happens to values (13). */
@@ -92,7 +96,7 @@ export class RequestServer {
         send(encoder.legacyIds(socketId, token, which, ids), node.endpoint);
         continue;
       }
-      if (node.isExpired) continue;
+      if (!this.mayPush(node)) continue;
       const tid = node.nextTid();
       const packet = Buffer.from(encoder.updateIds(tid, socketId, token, which, ids));
       engine.send(node, tid, 'update', [packet], { onReply: () => {} });
@@ -132,8 +136,9 @@ export class RequestServer {
       return;
     }
     const nowMs = clock.nowMs();
-    const createdMs =
-      message.created === undefined ? nowMs : nowMs - Math.max(0, clock.unixMs() - message.created * 1000);
+    const ageMs = message.created === undefined ? 0 : Math.max(0, clock.unixMs() - message.created * 1000);
+    // What is not even a number would never expire.
+    const createdMs = Number.isNaN(ageMs) ? nowMs : nowMs - ageMs;
     const isTooFar = this.isTooFar(key, from.family);
     for (const announced of message.values ?? []) {
       if (announced.id === 0n) {
@@ -211,12 +216,20 @@ export class RequestServer {
       pacer.sendAll(encoder.replyGet(socketId, node.endpoint, NO_NODES, token, undefined, values), node.endpoint);
       return;
     }
-    if (node.isExpired) return;
     for (const batch of batches(values)) {
+      if (!this.mayPush(node)) return;
       const tid = node.nextTid();
       const packets = encoder.updateValues(tid, key, socketId, batch, undefined, token);
       engine.send(node, tid, 'update', packets, { onReply: () => {} });
     }
+  }
+
+  private mayPush(node: NodeRecord): boolean {
+    if (node.isExpired) return false;
+    const { engine } = this.parts;
+    if (engine.heldBytes < MAX_PUSH_BYTES && (node.requests?.size ?? 0) < MAX_PUSHES_PER_NODE) return true;
+    this.parts.onPushDropped();
+    return false;
   }
 
   private refuse(message: Message, to: Endpoint, code: number, text: string): void {
@@ -228,26 +241,30 @@ export class RequestServer {
   }
 
   private closest(key: InfoHash, want: number): NodeLists {
-    const nowMs = this.parts.clock.nowMs();
-    const of = (family: Family, bit: number): readonly NodeRecord[] | undefined =>
-      (want & bit) === 0 ? undefined : this.parts.table(family)?.closestGood(key, BUCKET_NODES, nowMs);
-    return { nodes4: of(4, Want.ipv4), nodes6: of(6, Want.ipv6) };
+    const { table, clock } = this.parts;
+    const nowMs = clock.nowMs();
+    return {
+      nodes4: (want & Want.ipv4) === 0 ? undefined : table(4)?.closestGood(key, BUCKET_NODES, nowMs),
+      nodes6: (want & Want.ipv6) === 0 ? undefined : table(6)?.closestGood(key, BUCKET_NODES, nowMs),
+    };
   }
 
   /**
    * Whether enough good nodes are nearer to the key than we are that it is not ours to keep (protocol/dht.md 6.4).
-   * Many nodes of one address count as two: whoever floods a neighborhood with ids cannot talk us out of it.
+   * Many nodes of one address count as one: whoever floods a neighborhood with ids cannot talk us out of it.
    */
   private isTooFar(key: InfoHash, family: Family): boolean {
     const closest = this.parts.table(family)?.closestGood(key, SEARCH_NODES, this.parts.clock.nowMs()) ?? [];
-    if (closest.length < BUCKET_NODES) return false;
-    const perAddress = new Map<string, number>();
+    const eighth = closest[BUCKET_NODES - 1];
+    // Most keys that come here are ours to keep: with fewer than eight nodes nearer there is nothing to count.
+    if (eighth === undefined || compareDistance(key, eighth.id, this.parts.ownId) >= 0) return false;
+    const addresses = new Set<string>();
     const counted = closest.filter(({ endpoint }) => {
       if (isLoopback(endpoint)) return true;
       const address = addressBucket(endpoint);
-      const count = (perAddress.get(address) ?? 0) + 1;
-      perAddress.set(address, count);
-      return count <= TOO_FAR_PER_ADDRESS;
+      if (addresses.has(address)) return false;
+      addresses.add(address);
+      return true;
     });
     const farthest = counted.at(-1);
     return (

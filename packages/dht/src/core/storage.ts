@@ -32,11 +32,18 @@ interface Quota {
 export interface StorageLimits {
   /** Keys with values or listeners. */
   readonly maxKeys: number;
-  /** Bytes of values that others stored; -1 is unlimited. */
+  /** Bytes of values that others stored, {@link VALUE_OVERHEAD_BYTES} more for each; -1 is unlimited. */
   readonly maxRemoteBytes: number;
 }
 
 export const DEFAULT_STORAGE_LIMITS: StorageLimits = { maxKeys: 1_048_576, maxRemoteBytes: 64 * 1024 * 1024 };
+
+/** Name of the quota of this node's own values. */
+const LOCAL = '';
+/** The values under a key by their ids; most keys have one value, which needs no map. */
+type ValuesOfKey = StoredValue | Map<bigint, StoredValue>;
+/** What a value of others takes from the quota beside its own bytes: empty values fill the memory too. */
+export const VALUE_OVERHEAD_BYTES = 256;
 
 /** Values under one key (protocol/dht.md 12.3). */
 const MAX_VALUES_PER_KEY = 65_536;
@@ -55,14 +62,28 @@ export interface StorageParts {
 export class Storage {
   private readonly parts: StorageParts;
   private readonly limits: StorageLimits;
-  private readonly keys = new Map<string, Map<bigint, StoredValue>>();
+  private readonly keys = new Map<string, ValuesOfKey>();
   private readonly quotas = new Map<string, Quota>();
+  private readonly expire = (stored: StoredValue): void => this.drop(stored);
   private remoteBytes = 0;
   private count = 0;
+  private localCount = 0;
 
   constructor(parts: StorageParts, limits: StorageLimits = DEFAULT_STORAGE_LIMITS) {
     this.parts = parts;
     this.limits = limits;
+  }
+
+  /** Numbers of values and their bytes, in all and of those that this node put itself. */
+  get totals(): Readonly<{ values: number; bytes: number; localValues: number; localBytes: number }> {
+    const own = this.quotas.get(LOCAL);
+    const localBytes = own?.bytes ?? 0;
+    return {
+      values: this.count,
+      bytes: this.remoteBytes + localBytes,
+      localValues: this.localCount,
+      localBytes,
+    };
   }
 
   get keyCount(): number {
@@ -73,7 +94,12 @@ export class Storage {
     return this.count;
   }
 
-  /** Bytes of values put by others. */
+  /** Bytes that others may store; -1 is unlimited. */
+  get maxRemoteBytes(): number {
+    return this.limits.maxRemoteBytes;
+  }
+
+  /** Bytes of values put by others, with what each takes beside its content. */
   get storedRemoteBytes(): number {
     return this.remoteBytes;
   }
@@ -83,22 +109,27 @@ export class Storage {
   }
 
   get(key: InfoHash, id: bigint): StoredValue | undefined {
-    return this.keys.get(key.binary)?.get(id);
+    const values = this.keys.get(key.binary);
+    return values === undefined ? undefined : find(values, id);
   }
 
   /** Number of values under a key. */
   countOf(key: InfoHash): number {
-    return this.keys.get(key.binary)?.size ?? 0;
+    const values = this.keys.get(key.binary);
+    return values === undefined ? 0 : values instanceof Map ? values.size : 1;
   }
 
   /** What is stored under a key. */
-  *valuesOf(key: InfoHash): IterableIterator<StoredValue> {
+  valuesOf(key: InfoHash): Iterable<StoredValue> {
     const values = this.keys.get(key.binary);
-    if (values !== undefined) yield* values.values();
+    return values === undefined ? [] : values instanceof Map ? values.values() : [values];
   }
 
   *all(): IterableIterator<StoredValue> {
-    for (const values of this.keys.values()) yield* values.values();
+    for (const values of this.keys.values()) {
+      if (values instanceof Map) yield* values.values();
+      else yield values;
+    }
   }
 
   /**
@@ -108,14 +139,10 @@ export class Storage {
   store(key: InfoHash, value: Value, createdMs: number, from: Endpoint | undefined, expiresMs?: number): boolean {
     const until = expiresMs ?? createdMs + this.parts.types.of(value).expirationMs;
     if (until < this.parts.clock.nowMs()) return false;
-    let values = this.keys.get(key.binary);
-    if (values === undefined) {
-      if (this.keys.size >= this.limits.maxKeys) return false;
-      values = new Map();
-      this.keys.set(key.binary, values);
-    }
-    const before = values.get(value.id);
-    if (before === undefined && values.size >= MAX_VALUES_PER_KEY) return false;
+    const values = this.keys.get(key.binary);
+    if (values === undefined && this.keys.size >= this.limits.maxKeys) return false;
+    const before = values === undefined ? undefined : find(values, value.id);
+    if (before === undefined && values instanceof Map && values.size >= MAX_VALUES_PER_KEY) return false;
     if (before !== undefined) this.forget(before);
     const quota = this.quotaOf(from);
     const stored: StoredValue = before ?? { key, value, createdMs, expiresMs: until, from, quota, job: undefined };
@@ -124,10 +151,10 @@ export class Storage {
     stored.expiresMs = until;
     stored.quota = quota;
     stored.from = from;
-    values.set(value.id, stored);
+    if (before === undefined) this.add(stored, values);
     this.remember(stored);
     if (!quota.isLocal) this.makeRoom();
-    if (values.get(value.id) !== stored) return false;
+    if (this.get(key, value.id) !== stored) return false;
     this.parts.onStored(stored, before === undefined);
     return true;
   }
@@ -155,29 +182,40 @@ export class Storage {
   private drop(stored: StoredValue): void {
     this.forget(stored);
     const values = this.keys.get(stored.key.binary);
-    values?.delete(stored.value.id);
-    if (values?.size === 0) this.keys.delete(stored.key.binary);
+    if (values instanceof Map) values.delete(stored.value.id);
+    if (values === stored || (values instanceof Map && values.size === 0)) this.keys.delete(stored.key.binary);
     this.parts.onRemoved(stored);
+  }
+
+  private add(stored: StoredValue, values: ValuesOfKey | undefined): void {
+    if (values instanceof Map) values.set(stored.value.id, stored);
+    else if (values === undefined) this.keys.set(stored.key.binary, stored);
+    else {
+      const both = [values, stored].map((one) => [one.value.id, one] as const);
+      this.keys.set(stored.key.binary, new Map(both));
+    }
   }
 
   private remember(stored: StoredValue): void {
     const { quota } = stored;
-    const bytes = stored.value.sizeBytes;
+    const bytes = chargedBytes(stored);
     quota.bytes += bytes;
     this.count++;
-    if (!quota.isLocal) this.remoteBytes += bytes;
+    if (quota.isLocal) this.localCount++;
+    else this.remoteBytes += bytes;
     if (stored.expiresMs !== Number.POSITIVE_INFINITY) {
-      stored.job = quota.expiries.at(stored.expiresMs, () => this.drop(stored));
+      stored.job = quota.expiries.at(stored.expiresMs, this.expire, stored);
     }
     this.rearm(quota);
   }
 
   private forget(stored: StoredValue): void {
     const { quota } = stored;
-    const bytes = stored.value.sizeBytes;
+    const bytes = chargedBytes(stored);
     quota.bytes -= bytes;
     this.count--;
-    if (!quota.isLocal) this.remoteBytes -= bytes;
+    if (quota.isLocal) this.localCount--;
+    else this.remoteBytes -= bytes;
     quota.expiries.cancel(stored.job);
     stored.job = undefined;
     if (quota.expiries.size === 0 && !quota.isLocal) {
@@ -187,7 +225,7 @@ export class Storage {
   }
 
   private quotaOf(from: Endpoint | undefined): Quota {
-    const address = from === undefined ? '' : addressBucket(from);
+    const address = from === undefined ? LOCAL : addressBucket(from);
     let quota = this.quotas.get(address);
     if (quota === undefined) {
       const expiries = new Scheduler();
@@ -217,4 +255,13 @@ export class Storage {
       if (largest === undefined || !largest.expiries.runFirst()) return;
     }
   }
+}
+
+function find(values: ValuesOfKey, id: bigint): StoredValue | undefined {
+  if (values instanceof Map) return values.get(id);
+  return values.value.id === id ? values : undefined;
+}
+
+function chargedBytes({ value, quota }: StoredValue): number {
+  return quota.isLocal ? value.sizeBytes : value.sizeBytes + VALUE_OVERHEAD_BYTES;
 }

@@ -30,12 +30,14 @@ export interface NodeLists {
 /**
  * Writes the datagrams of one node, byte for byte as OpenDHT packs them (protocol/dht.md 3 and 6).
  *
- * Single datagrams are returned as views that the next call overwrites; lists (a header and its parts) are copies.
+ * Single datagrams are returned as views that the next call overwrites; lists (a header and its parts) are copies, but
+ * for the list of one datagram that {@link MessageEncoder.replyGet} gives when there are no parts.
  */
 export class MessageEncoder {
   private readonly writer = new Writer(2048);
   private readonly facts: SenderFacts;
   private readonly optionalKeys: number;
+  private readonly single: Buffer[] = [];
 
   constructor(facts: SenderFacts) {
     this.facts = facts;
@@ -167,7 +169,7 @@ export class MessageEncoder {
     token: string,
     query: Query | undefined,
     values: readonly Value[],
-  ): Buffer[] {
+  ): readonly Buffer[] {
     const w = this.begin('r', 3 + countLists(nodes) + (values.length > 0 ? 1 : 0), 4);
     this.sawYouAt(to);
     this.nodeLists(nodes);
@@ -180,7 +182,10 @@ export class MessageEncoder {
         encodeFieldValues(w, query.select, values);
       } else fragments = this.values(values);
     }
-    return this.withParts(this.endReply(tid), tid, fragments);
+    const header = this.endReply(tid);
+    if (fragments !== undefined) return this.withParts(header, tid, fragments);
+    this.single[0] = header;
+    return this.single;
   }
 
   /** The answer to a put (one for each value) or a refresh. */
@@ -284,12 +289,12 @@ export class MessageEncoder {
     w.key('values');
     w.array(values.length);
     let total = 0;
-    for (const value of values) total += value.packed.length;
+    for (const value of values) total += value.packedBinary.length;
     if (values.length < INLINE_VALUES && total < INLINE_BYTES) {
-      for (const value of values) w.raw(value.packed);
+      for (const value of values) w.rawBinary(value.packedBinary);
       return undefined;
     }
-    for (const value of values) w.uint(value.packed.length);
+    for (const value of values) w.uint(value.packedBinary.length);
     return values;
   }
 
@@ -337,15 +342,15 @@ export class MessageEncoder {
 
   private withParts(header: Buffer, tid: number, values: readonly Value[] | undefined): Buffer[] {
     const packets: Buffer[] = [Buffer.from(header)];
-    values?.forEach(({ packed }, index) => {
-      for (let offset = 0; offset < packed.length; offset += PART_BYTES) {
-        packets.push(this.part(tid, index, offset, packed.subarray(offset, offset + PART_BYTES)));
+    values?.forEach(({ packedBinary }, index) => {
+      for (let offset = 0; offset < packedBinary.length; offset += PART_BYTES) {
+        packets.push(this.part(tid, index, offset, packedBinary.slice(offset, offset + PART_BYTES)));
       }
     });
     return packets;
   }
 
-  private part(tid: number, index: number, offset: number, bytes: Buffer): Buffer {
+  private part(tid: number, index: number, offset: number, bytes: string): Buffer {
     const w = this.writer.reset();
     w.map(3 + this.optionalKeys);
     this.optional();
@@ -359,7 +364,7 @@ export class MessageEncoder {
     w.key('o');
     w.uint(offset);
     w.key('d');
-    w.bin(bytes);
+    w.binary(bytes);
     return w.take();
   }
 }

@@ -124,7 +124,7 @@ export function decodeMessage(bytes: Buffer): Message | string {
       case K.a:
         body = K.a;
         bodyAt = r.at;
-        decodeBody(r, message);
+        decodeBody(r, bytes, message);
         break;
       case K.r:
         hasReply = true;
@@ -132,7 +132,7 @@ export function decodeMessage(bytes: Buffer): Message | string {
         else {
           body = K.r;
           bodyAt = r.at;
-          decodeBody(r, message);
+          decodeBody(r, bytes, message);
         }
         break;
       case K.u:
@@ -141,7 +141,7 @@ export function decodeMessage(bytes: Buffer): Message | string {
         else {
           body = K.u;
           bodyAt = r.at;
-          decodeBody(r, message);
+          decodeBody(r, bytes, message);
         }
         break;
       case K.e:
@@ -187,7 +187,7 @@ export function decodeMessage(bytes: Buffer): Message | string {
   return message;
 }
 
-function decodeBody(r: Reader, message: Message): void {
+function decodeBody(r: Reader, bytes: Buffer, message: Message): void {
   for (let pairs = r.map(); pairs > 0 && !r.failed; pairs--) {
     switch (r.key()) {
       case K.id:
@@ -205,7 +205,7 @@ function decodeBody(r: Reader, message: Message): void {
         else r.skip();
         break;
       case K.values:
-        if (r.keyIs('values')) decodeValues(r, message);
+        if (r.keyIs('values')) decodeValues(r, bytes, message);
         else r.skip();
         break;
       case K.vid:
@@ -268,7 +268,7 @@ function decodeToken(r: Reader): string {
   return token.length <= MAX_TOKEN_BYTES ? token.latin1Slice() : '';
 }
 
-function decodeValues(r: Reader, message: Message): void {
+function decodeValues(r: Reader, bytes: Buffer, message: Message): void {
   const count = r.array();
   let sizes: number[] | undefined;
   let values: Value[] | undefined;
@@ -282,7 +282,7 @@ function decodeValues(r: Reader, message: Message): void {
     const from = r.at;
     r.skip();
     if (r.failed || r.at - from > MAX_PACKED_VALUE_BYTES) continue;
-    const value = Value.decode(r.slice(from));
+    const value = Value.decode(bytes, from, r.at);
     if (value === undefined) continue;
     values ??= [];
     values.push(value);

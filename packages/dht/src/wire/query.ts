@@ -25,6 +25,31 @@ export interface FieldValues {
 }
 
 const MAX_CONDITIONS = 64;
+const ALL_FIELDS: readonly Field[] = [1, 2, 3, 4, 5];
+
+/** What an answer to a query says of one value; all fields when none is selected. */
+export function fieldsOf(value: Value, select: readonly Field[]): FieldValues {
+  const fields: { -readonly [K in keyof FieldValues]: FieldValues[K] } = {};
+  for (const field of select.length === 0 ? ALL_FIELDS : select) {
+    if (field === Field.id) fields.id = value.id;
+    else if (field === Field.valueType) fields.valueType = value.type;
+    else if (field === Field.ownerPk) fields.ownerPk = value.owner?.id ?? InfoHash.zero;
+    else if (field === Field.seq) fields.seq = value.seq;
+    else fields.userType = value.userType;
+  }
+  return fields;
+}
+
+/** Whether both say the same. */
+export function sameFields(a: FieldValues, b: FieldValues): boolean {
+  return (
+    a.id === b.id &&
+    a.valueType === b.valueType &&
+    a.seq === b.seq &&
+    a.userType === b.userType &&
+    (a.ownerPk === b.ownerPk || (a.ownerPk !== undefined && b.ownerPk !== undefined && a.ownerPk.equals(b.ownerPk)))
+  );
+}
 
 /** A selection of fields and a conjunction of conditions. Nothing selected means whole values. */
 export class Query {
@@ -46,6 +71,11 @@ export class Query {
   /** Whether a value meets every condition. */
   matches(value: Value): boolean {
     return this.where.every((condition) => meets(condition, value));
+  }
+
+  /** Whether the nodes that are asked can judge every condition: those on seq cannot be sent (protocol/dht.md 21.2). */
+  get isSendable(): boolean {
+    return this.where.every((condition) => condition.field !== Field.seq);
   }
 
   /** Whether an answer to `other` also answers this query (protocol/dht.md 21.4). */
@@ -125,7 +155,7 @@ function meets(condition: Condition, value: Value): boolean {
     case Field.valueType:
       return BigInt(value.type) === condition.value;
     case Field.ownerPk:
-      return value.owner === undefined ? condition.value.isZero : value.owner.id.equals(condition.value);
+      return value.owner?.id.equals(condition.value) ?? false;
     case Field.seq:
       return value.seq === condition.value;
     case Field.userType:

@@ -79,7 +79,7 @@ function encodeEntries(values: readonly SavedValue[]): Buffer {
   for (const saved of values) {
     w.array(4);
     w.ext(TIMESTAMP, encodeTimestamp(toNs(saved.createdUnixMs ?? 0)));
-    w.raw(saved.value.packed);
+    w.rawBinary(saved.value.packedBinary);
     w.bin(saved.storedBy === undefined ? Buffer.alloc(0) : encodeSocketAddress(saved.storedBy));
     w.ext(TIMESTAMP, encodeTimestamp(toNs(saved.expiresUnixMs ?? Number.POSITIVE_INFINITY)));
   }

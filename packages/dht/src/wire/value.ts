@@ -1,5 +1,7 @@
+import { formatIp } from '@atoll/base';
 import { InfoHash, type PrivateKey, PublicKey } from '@atoll/identity';
 import { keyCode, Reader, Writer } from '@atoll/msgpack';
+import { decodeIpServiceAnnouncement, TypeId } from './built-in-types.js';
 
 /** Largest packed value that is accepted at all, in bytes (protocol/dht.md 9). */
 export const MAX_PACKED_VALUE_BYTES = 65_536 + 32;
@@ -29,15 +31,18 @@ interface AllFields extends ValueFields {
 
 const NO_BYTES = Buffer.alloc(0);
 const scratch = new Writer(70_000);
+const valueReader = new Reader(NO_BYTES);
 
 /**
  * One value of the DHT: plain, signed or encrypted. Immutable; its packed form is made once and kept.
  * Layout: protocol/dht.md 10.1.
+ *
+ * A value that was read keeps its packed form only, as a binary string, and shows its content from there: nodes store
+ * many values and look into few.
  */
 export class Value {
   readonly id: bigint;
   readonly type: number;
-  readonly data: Buffer;
   readonly userType: string;
   readonly priority: number;
   readonly pushType: string;
@@ -47,14 +52,20 @@ export class Value {
   /** Short key id of the one it was encrypted for, inside a decrypted value. */
   readonly recipient: InfoHash | undefined;
   readonly signature: Buffer | undefined;
-  /** The sealed content of an encrypted value, which shows nothing else. */
-  readonly cypher: Buffer | undefined;
-  private packedForm: Buffer | undefined;
+  /** Whether the content is sealed; the value shows nothing else then. */
+  readonly isEncrypted: boolean;
+  /** Bytes of the content: `data`, or `cypher` of an encrypted value. */
+  private readonly contentBytes: number;
+  /** The content, where it is not to be taken from the packed form. */
+  private readonly content: Buffer | undefined;
+  private packedText: string | undefined;
+  private contentAt: number;
 
-  private constructor(fields: AllFields, packed?: Buffer) {
+  /** `packed` and `contentAt`: the packed form, and where the content stands in it. */
+  private constructor(fields: AllFields, packed?: string, contentAt = 0) {
+    const content = fields.cypher ?? fields.data ?? NO_BYTES;
     this.id = fields.id ?? 0n;
     this.type = fields.type ?? 0;
-    this.data = fields.data === undefined ? NO_BYTES : toBuffer(fields.data);
     this.userType = fields.userType ?? '';
     this.priority = fields.priority ?? 0;
     this.pushType = fields.pushType ?? '';
@@ -62,8 +73,11 @@ export class Value {
     this.owner = fields.owner;
     this.recipient = fields.recipient;
     this.signature = fields.signature;
-    this.cypher = fields.cypher;
-    this.packedForm = packed;
+    this.isEncrypted = fields.cypher !== undefined;
+    this.contentBytes = content.length;
+    this.content = packed === undefined ? toBuffer(content) : undefined;
+    this.packedText = packed;
+    this.contentAt = contentAt;
   }
 
   /** A plain value. Text data is taken as UTF-8. */
@@ -72,8 +86,14 @@ export class Value {
     return new Value({ ...fields, data: typeof data === 'string' ? Buffer.from(data) : (data ?? NO_BYTES) });
   }
 
-  get isEncrypted(): boolean {
-    return this.cypher !== undefined;
+  /** The content of a plain or signed value; empty for an encrypted one. */
+  get data(): Buffer {
+    return this.isEncrypted ? NO_BYTES : this.contentBuffer();
+  }
+
+  /** The sealed content of an encrypted value. */
+  get cypher(): Buffer | undefined {
+    return this.isEncrypted ? this.contentBuffer() : undefined;
   }
 
   get isSigned(): boolean {
@@ -82,43 +102,42 @@ export class Value {
 
   /** Size for quotas and policies, in bytes (protocol/dht.md 10.4). */
   get sizeBytes(): number {
-    return (
-      (this.cypher?.length ?? 0) +
-      this.data.length +
-      (this.signature?.length ?? 0) +
-      this.userType.length +
-      this.pushType.length
-    );
+    return this.contentBytes + (this.signature?.length ?? 0) + this.userType.length + this.pushType.length;
   }
 
   /** The value as it goes over the wire. */
   get packed(): Buffer {
-    if (this.packedForm === undefined) {
-      encodeValue(scratch.reset(), this);
-      this.packedForm = scratch.take();
+    return Buffer.from(this.packedBinary, 'latin1');
+  }
+
+  /** The value as it goes over the wire, as a binary string. */
+  get packedBinary(): string {
+    if (this.packedText === undefined) {
+      encodeValue(scratch.reset(), this.fields());
+      this.packedText = scratch.takeBinary();
     }
-    return this.packedForm;
+    return this.packedText;
   }
 
   /** The same value under another id. */
   withId(id: bigint): Value {
-    return new Value({ ...this, id });
+    return new Value({ ...this.fields(), id });
   }
 
   /** Same content, other seq, unsigned. */
   withSeq(seq: number): Value {
-    return new Value({ ...this, seq, owner: undefined, signature: undefined, recipient: undefined });
+    return new Value({ ...this.fields(), seq, owner: undefined, signature: undefined, recipient: undefined });
   }
 
   /** What the signature covers: the canonical body (protocol/dht.md 10.2). */
   signBytes(): Buffer {
-    encodeBody(scratch.reset(), this);
+    encodeBody(scratch.reset(), this.fields());
     return scratch.take();
   }
 
   /** The plaintext of an encrypted value: body and signature (protocol/dht.md 11.7). */
   sealBytes(): Buffer {
-    encodeDat(scratch.reset(), this);
+    encodeDat(scratch.reset(), this.fields());
     return scratch.take();
   }
 
@@ -130,11 +149,11 @@ export class Value {
 
   /** With owner and recipient set, not yet signed: `signBytes` of this is what has to be signed. */
   ownedBy(owner: PublicKey, recipient?: InfoHash): Value {
-    return new Value({ ...this, owner, recipient, signature: undefined, cypher: undefined });
+    return new Value({ ...this.fields(), owner, recipient, signature: undefined, cypher: undefined });
   }
 
   withSignature(signature: Buffer): Value {
-    return new Value({ ...this, signature });
+    return new Value({ ...this.fields(), signature });
   }
 
   /** Signed by `from` and sealed for `to`: shows nothing but id and priority to those who store it. */
@@ -160,8 +179,9 @@ export class Value {
    * (protocol/dht.md 11.7).
    */
   openedWith(key: PrivateKey): Value | undefined {
-    if (this.cypher === undefined) return undefined;
-    const plain = key.decrypt(this.cypher);
+    const { cypher } = this;
+    if (cypher === undefined) return undefined;
+    const plain = key.decrypt(cypher);
     if (plain === undefined) return undefined;
     const reader = new Reader(plain);
     const fields: MutableFields = {};
@@ -179,7 +199,8 @@ export class Value {
 
   /** Same content, whatever the id (protocol/dht.md 10.3). */
   sameContent(other: Value): boolean {
-    if (this.cypher !== undefined || other.cypher !== undefined) return sameBytes(this.cypher, other.cypher);
+    if (this.isEncrypted !== other.isEncrypted || this.contentBytes !== other.contentBytes) return false;
+    if (this.isEncrypted) return sameBytes(this.cypher, other.cypher);
     return (
       this.type === other.type &&
       this.userType === other.userType &&
@@ -191,38 +212,51 @@ export class Value {
   }
 
   /**
-   * Reads a packed value. The bytes are copied, so the datagram may be reused.
+   * Reads a packed value from bytes, or from a part of them. The bytes are copied, so the datagram may be reused.
    * Returns undefined for anything that is not a value (protocol/dht.md 10.1).
    */
-  static decode(bytes: Buffer): Value | undefined {
-    const packed = Buffer.allocUnsafeSlow(bytes.length);
-    bytes.copy(packed);
-    const reader = new Reader(packed);
+  static decode(bytes: Buffer, from = 0, to = bytes.length): Value | undefined {
+    const reader = valueReader.reset(bytes, from, to);
     const fields: MutableFields = {};
     decodeValue(reader, fields);
     if (reader.failed) return undefined;
-    const value = new Value(fields);
-    // Peers re-pack what they relay; so do we, and share the memory when, as always, that gives the same bytes.
-    encodeValue(scratch.reset(), value);
-    const canonical = scratch.view();
-    value.packedForm = canonical.equals(packed) ? packed : Buffer.from(canonical);
-    return value;
+    // Peers re-pack what they relay, and so do we: what is kept is the canonical form, nearly always the bytes read.
+    const contentAt = encodeValue(scratch.reset(), fields);
+    const packed = scratch.takeBinary();
+    if (fields.signature !== undefined) fields.signature = Buffer.from(fields.signature);
+    return new Value(fields, packed, contentAt);
   }
 
   /** As `dhtnode` prints values (protocol/dht.md 24). */
   toString(): string {
     let text = `Value[id:${this.id.toString(16)} `;
-    if (this.cypher !== undefined) text += 'encrypted ';
+    if (this.isEncrypted) text += 'encrypted ';
     else {
       if (this.isSigned) text += `signed (v${this.seq}) `;
       if (this.recipient !== undefined && !this.recipient.isZero) text += 'decrypted ';
+      if (this.type === TypeId.certificate) return `${text}Certificate]`;
+      if (this.type === TypeId.ipServiceAnnouncement) {
+        const peer = decodeIpServiceAnnouncement(this.data);
+        return peer === undefined ? `${text}]` : `${text}Peer: port ${peer.port} addr ${formatIp(peer.ip)}]`;
+      }
       text += 'data';
       if (this.userType !== '') text += `(${this.userType})`;
       if (this.userType === 'text/plain') text += `:"${this.data.toString()}"`;
-      else if (this.data.length < 1024) text += `:${this.data.toString('hex')}`;
-      else text += `:${this.data.length} bytes`;
+      else if (this.contentBytes < 1024) text += `:${this.data.toString('hex')}`;
+      else text += `:${this.contentBytes} bytes`;
     }
     return `${text}]`;
+  }
+
+  private fields(): AllFields {
+    const { id, type, data, userType, priority, pushType, seq, owner, recipient, signature, cypher } = this;
+    return { id, type, data, userType, priority, pushType, seq, owner, recipient, signature, cypher };
+  }
+
+  private contentBuffer(): Buffer {
+    if (this.content !== undefined) return this.content;
+    const { packedText = '', contentAt } = this;
+    return Buffer.from(packedText.slice(contentAt, contentAt + this.contentBytes), 'latin1');
   }
 }
 
@@ -234,58 +268,65 @@ function sameBytes(a: Buffer | undefined, b: Buffer | undefined): boolean {
   return a === b || (a !== undefined && b !== undefined && a.equals(b));
 }
 
-function encodeValue(writer: Writer, value: Value): void {
-  writer.map(2 + (value.priority !== 0 ? 1 : 0) + (value.pushType !== '' ? 1 : 0));
+/** Writes the packed form; returns where the content stands in what was written. */
+function encodeValue(writer: Writer, fields: AllFields): number {
+  const { priority = 0, pushType = '' } = fields;
+  writer.map(2 + (priority !== 0 ? 1 : 0) + (pushType !== '' ? 1 : 0));
   writer.key('id');
-  writer.u64(value.id);
+  writer.u64(fields.id ?? 0n);
   writer.key('dat');
-  encodeDat(writer, value);
-  if (value.priority !== 0) {
+  const contentAt = encodeDat(writer, fields);
+  if (priority !== 0) {
     writer.key('p');
-    writer.uint(value.priority);
+    writer.uint(priority);
   }
-  if (value.pushType !== '') {
+  if (pushType !== '') {
     writer.key('pt');
-    writer.str(value.pushType);
+    writer.str(pushType);
   }
+  return contentAt;
 }
 
-function encodeDat(writer: Writer, value: Value): void {
-  if (value.cypher !== undefined) {
-    writer.bin(value.cypher);
-    return;
+function encodeDat(writer: Writer, fields: AllFields): number {
+  const { cypher, signature } = fields;
+  if (cypher !== undefined) {
+    writer.bin(cypher);
+    return writer.length - cypher.length;
   }
-  writer.map(value.signature === undefined ? 1 : 2);
+  writer.map(signature === undefined ? 1 : 2);
   writer.key('body');
-  encodeBody(writer, value);
-  if (value.signature !== undefined) {
+  const contentAt = encodeBody(writer, fields);
+  if (signature !== undefined) {
     writer.key('sig');
-    writer.bin(value.signature);
+    writer.bin(signature);
   }
+  return contentAt;
 }
 
-function encodeBody(writer: Writer, value: Value): void {
-  const { owner } = value;
-  const hasRecipient = owner !== undefined && value.recipient !== undefined && !value.recipient.isZero;
-  writer.map(2 + (owner === undefined ? 0 : 2) + (hasRecipient ? 1 : 0) + (value.userType === '' ? 0 : 1));
+function encodeBody(writer: Writer, fields: AllFields): number {
+  const { owner, recipient, seq = 0, type = 0, data = NO_BYTES, userType = '' } = fields;
+  const hasRecipient = owner !== undefined && recipient !== undefined && !recipient.isZero;
+  writer.map(2 + (owner === undefined ? 0 : 2) + (hasRecipient ? 1 : 0) + (userType === '' ? 0 : 1));
   if (owner !== undefined) {
     writer.key('seq');
-    writer.uint(value.seq);
+    writer.uint(seq);
     writer.key('owner');
     writer.bin(owner.spki);
     if (hasRecipient) {
       writer.key('to');
-      writer.binary(value.recipient.binary);
+      writer.binary(recipient.binary);
     }
   }
   writer.key('type');
-  writer.uint(value.type);
+  writer.uint(type);
   writer.key('data');
-  writer.bin(value.data);
-  if (value.userType !== '') {
+  writer.bin(data);
+  const contentAt = writer.length - data.length;
+  if (userType !== '') {
     writer.key('utype');
-    writer.str(value.userType);
+    writer.str(userType);
   }
+  return contentAt;
 }
 
 type MutableFields = { -readonly [K in keyof AllFields]: AllFields[K] };

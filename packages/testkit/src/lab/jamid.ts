@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onProcessEnd } from './cleanup.js';
@@ -32,23 +32,29 @@ export interface JamidOptions {
  * ```
  */
 export class Jamid {
-  readonly bus: SessionBus;
   readonly account: string;
-  private readonly daemon: ManagedProcess;
+  private readonly host: Host;
+  private readonly folder: string;
+  private readonly options: JamidOptions;
   private readonly busDaemon: ManagedProcess;
   private readonly remove: () => void;
+  private running: RunningDaemon;
   private known: string | undefined;
 
   private constructor(
-    bus: SessionBus,
+    host: Host,
+    folder: string,
+    options: JamidOptions,
     account: string,
-    daemon: ManagedProcess,
+    running: RunningDaemon,
     busDaemon: ManagedProcess,
     remove: () => void,
   ) {
-    this.bus = bus;
+    this.host = host;
+    this.folder = folder;
+    this.options = options;
     this.account = account;
-    this.daemon = daemon;
+    this.running = running;
     this.busDaemon = busDaemon;
     this.remove = remove;
   }
@@ -59,42 +65,17 @@ export class Jamid {
     const folder = await mkdtemp(join(tmpdir(), 'jamid-'));
     const remove = onProcessEnd(() => rmSync(folder, { recursive: true, force: true }));
     await mkdir(join(folder, 'run'), { mode: 0o700 });
-    const busPath = join(folder, 'bus');
     const busDaemon = new ManagedProcess('dbus-daemon', 'dbus-daemon', [
       '--session',
-      `--address=unix:path=${busPath}`,
+      `--address=unix:path=${join(folder, 'bus')}`,
       '--nofork',
       '--nopidfile',
       '--print-address=1',
     ]);
     await busDaemon.waitForOutput(/unix:path=/, 10_000);
-    const daemon = host.spawn('/usr/libexec/jamid', ['-c', '-d', '-p'], {
-      HOME: folder,
-      XDG_RUNTIME_DIR: join(folder, 'run'),
-      XDG_CONFIG_HOME: join(folder, 'config'),
-      XDG_DATA_HOME: join(folder, 'data'),
-      XDG_CACHE_HOME: join(folder, 'cache'),
-      DBUS_SESSION_BUS_ADDRESS: `unix:path=${busPath}`,
-    });
-    const bus = await SessionBus.connect(busPath);
-    const hasName = async (): Promise<boolean> =>
-      Boolean(await bus.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'NameHasOwner', 's', [SERVICE]));
-    await eventually(hasName, 'jamid did not take its name on the bus', 30_000);
-    const template = asMap(await bus.call(SERVICE, CONFIGURATION, 'getAccountTemplate', 's', ['RING']));
-    const details: Record<string, string> = {
-      ...template,
-      'Account.hostname': options.bootstrap,
-      'Account.alias': options.displayName,
-      'Account.displayName': options.displayName,
-      'Account.upnpEnabled': 'false',
-      'TURN.enable': 'false',
-      'Account.peerDiscovery': 'false',
-      'Account.accountDiscovery': 'false',
-      'Account.accountPublish': 'false',
-      ...options.settings,
-    };
-    const account = String(await bus.call(SERVICE, CONFIGURATION, 'addAccount', 'a{ss}', [Object.entries(details)]));
-    const jamid = new Jamid(bus, account, daemon, busDaemon, remove);
+    const running = await runDaemon(host, folder);
+    const account = await createAccount(running.bus, options);
+    const jamid = new Jamid(host, folder, options, account, running, busDaemon, remove);
     try {
       await jamid.waitForState('REGISTERED');
     } catch (error) {
@@ -104,23 +85,61 @@ export class Jamid {
     return jamid;
   }
 
-  /** The daemon's log. */
+  /** The bus of the daemon that runs now. */
+  get bus(): SessionBus {
+    return this.running.bus;
+  }
+
+  /** The log of the daemon that runs now. */
   get log(): string {
-    return this.daemon.output;
+    return this.running.daemon.output;
+  }
+
+  /** Ends the daemon in order, as a phone's system ends an app. */
+  async fallAsleep(): Promise<void> {
+    this.running.bus.close();
+    await this.running.daemon.stop();
+  }
+
+  /**
+   * Starts the daemon again with the same account, and waits until that is registered.
+   *
+   * @param saved Settings that the daemon reads from its file only, by the names they have there, e.g. `proxyPushToken`.
+   */
+  async wakeUp(saved: Readonly<Record<string, string>> = {}): Promise<void> {
+    const path = join(this.folder, 'data', 'jami', this.account, 'config.yml');
+    const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => !((line.split(':')[0] ?? '') in saved));
+    for (const [name, value] of Object.entries(saved)) lines.unshift(`${name}: ${JSON.stringify(value)}`);
+    await writeFile(path, lines.join('\n'));
+    this.running = await runDaemon(this.host, this.folder);
+    await this.waitForState('REGISTERED');
   }
 
   /** Waits for a registration state, past ones included. */
-  async waitForState(state: string, limitMs = 60_000): Promise<void> {
-    await this.bus.waitFor(
-      'registrationStateChanged',
-      (args) => args[0] === this.account && args[1] === state,
-      limitMs,
-    );
+  async waitForState(state: string, limitMs = 60_000, account = this.account): Promise<void> {
+    await this.bus.waitFor('registrationStateChanged', (args) => args[0] === account && args[1] === state, limitMs);
+  }
+
+  /** Makes one more account of the same settings, registered; its local id. */
+  async addAccount(displayName: string): Promise<string> {
+    const account = await createAccount(this.bus, { ...this.options, displayName });
+    await this.waitForState('REGISTERED', 60_000, account);
+    return account;
+  }
+
+  /** Certificate chain of the account's device, PEM. */
+  async deviceCertificate(): Promise<string> {
+    return readFile(join(this.folder, 'data', 'jami', this.account, 'ring_device.crt'), 'utf8');
+  }
+
+  /** Jami id of an account of this daemon. */
+  async uriOf(account: string): Promise<string> {
+    return asMap(await this.call('getAccountDetails', 's', [account]))['Account.username'] ?? '';
   }
 
   /** The account's Jami id, 40 hex digits. */
   async uri(): Promise<string> {
-    this.known ??= asMap(await this.call('getAccountDetails', 's', [this.account]))['Account.username'] ?? '';
+    this.known ??= await this.uriOf(this.account);
     return this.known;
   }
 
@@ -165,11 +184,51 @@ export class Jamid {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.bus.close();
-    await this.daemon.kill();
+    this.running.bus.close();
+    await this.running.daemon.kill();
     await this.busDaemon.kill();
     this.remove();
   }
+}
+
+async function createAccount(bus: SessionBus, options: JamidOptions): Promise<string> {
+  const template = asMap(await bus.call(SERVICE, CONFIGURATION, 'getAccountTemplate', 's', ['RING']));
+  const details: Record<string, string> = {
+    ...template,
+    'Account.hostname': options.bootstrap,
+    'Account.alias': options.displayName,
+    'Account.displayName': options.displayName,
+    'Account.upnpEnabled': 'false',
+    'TURN.enable': 'false',
+    'Account.peerDiscovery': 'false',
+    'Account.accountDiscovery': 'false',
+    'Account.accountPublish': 'false',
+    ...options.settings,
+  };
+  return String(await bus.call(SERVICE, CONFIGURATION, 'addAccount', 'a{ss}', [Object.entries(details)]));
+}
+
+interface RunningDaemon {
+  readonly daemon: ManagedProcess;
+  readonly bus: SessionBus;
+}
+
+/** The daemon of a home folder, once it has taken its name on the bus. */
+async function runDaemon(host: Host, folder: string): Promise<RunningDaemon> {
+  const busPath = join(folder, 'bus');
+  const daemon = host.spawn('/usr/libexec/jamid', ['-c', '-d', '-p'], {
+    HOME: folder,
+    XDG_RUNTIME_DIR: join(folder, 'run'),
+    XDG_CONFIG_HOME: join(folder, 'config'),
+    XDG_DATA_HOME: join(folder, 'data'),
+    XDG_CACHE_HOME: join(folder, 'cache'),
+    DBUS_SESSION_BUS_ADDRESS: `unix:path=${busPath}`,
+  });
+  const bus = await SessionBus.connect(busPath);
+  const hasName = async (): Promise<boolean> =>
+    Boolean(await bus.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'NameHasOwner', 's', [SERVICE]));
+  await eventually(hasName, 'jamid did not take its name on the bus', 30_000);
+  return { daemon, bus };
 }
 
 /** A map of strings as the bus gives it: an array of pairs. */

@@ -4,6 +4,7 @@ import { ManagedProcess } from './managed-process.js';
 
 /** Namespaces of the lab are named `atoll-<pid>-<lan>-<host>`: what a dead process left is known by its pid. */
 const PREFIX = 'atoll';
+const LOSS_TABLE = 'atoll_loss';
 let lans = 0;
 
 function ip(...args: string[]): string {
@@ -41,27 +42,39 @@ export class Host {
     return new ManagedProcess(`${command} on ${this.name}`, 'ip', ['netns', 'exec', this.name, command, ...args], env);
   }
 
-  /** Makes what the host sends slow, late or lost. */
-  netem(trouble: { lossPercent?: number; delayMs?: number; jitterMs?: number }): void {
-    const { lossPercent = 0, delayMs = 0, jitterMs = 0 } = trouble;
+  /** Processes that run on the host, by their ids. */
+  pids(): number[] {
+    return ip('netns', 'pids', this.name)
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(Number);
+  }
+
+  /**
+   * Loses a share of what the host sends, in silence. By nftables and not by `tc netem`, which small kernels lack; the
+   * sender hears of no error.
+   */
+  lose(percent: number): void {
     this.exec(
-      'tc',
-      'qdisc',
-      'replace',
-      'dev',
-      'eth0',
-      'root',
-      'netem',
-      'delay',
-      `${delayMs}ms`,
-      `${jitterMs}ms`,
-      'loss',
-      `${lossPercent}%`,
+      'nft',
+      `table netdev ${LOSS_TABLE} {
+        chain egress {
+          type filter hook egress device "eth0" priority 0;
+          numgen random mod 1000 < ${Math.round(percent * 10)} drop
+        }
+      }
+      `,
     );
   }
 
-  clearNetem(): void {
-    this.exec('tc', 'qdisc', 'del', 'dev', 'eth0', 'root');
+  /** Loses nothing any more. */
+  loseNothing(): void {
+    this.exec('nft', 'delete', 'table', 'netdev', LOSS_TABLE);
+  }
+
+  /** Makes what the host sends late, by `tc netem`; throws where the kernel has no such thing. */
+  delay(delayMs: number, jitterMs = 0): void {
+    this.exec('tc', 'qdisc', 'replace', 'dev', 'eth0', 'root', 'netem', 'delay', `${delayMs}ms`, `${jitterMs}ms`);
   }
 }
 
@@ -83,12 +96,20 @@ export class Lan {
   readonly hosts: readonly Host[];
   /** The network in CIDR form. */
   readonly network: string;
+  private readonly hasIpv6: boolean;
   private readonly switchName: string;
   private readonly takeDown: () => void;
 
-  private constructor(hosts: readonly Host[], network: string, switchName: string, takeDown: () => void) {
+  private constructor(
+    hosts: readonly Host[],
+    network: string,
+    hasIpv6: boolean,
+    switchName: string,
+    takeDown: () => void,
+  ) {
     this.hosts = hosts;
     this.network = network;
+    this.hasIpv6 = hasIpv6;
     this.switchName = switchName;
     this.takeDown = takeDown;
   }
@@ -129,7 +150,7 @@ export class Lan {
         ip('-n', switchName, 'link', 'set', `p${i}`, 'up');
         hosts.push(host);
       }
-      return new Lan(hosts, `10.77.${third}.0/24`, switchName, takeDown);
+      return new Lan(hosts, `10.77.${third}.0/24`, ipv6, switchName, takeDown);
     } catch (error) {
       takeDown();
       throw error;
@@ -156,6 +177,49 @@ export class Lan {
   /** Moves some hosts to a second switch: both halves go on by themselves. */
   partition(others: readonly Host[]): void {
     for (const host of others) ip('-n', this.switchName, 'link', 'set', `p${host.number}`, 'master', 'br1');
+  }
+
+  /** Two hosts no longer reach each other, in silence, though both reach everybody else. */
+  separate(one: Host, other: Host): void {
+    for (const [from, to] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      // Frames for an address that no card has: nobody takes them, and the sender hears of no error.
+      for (const address of this.hasIpv6 ? [to.address, to.address6] : [to.address]) {
+        from.exec('ip', 'neigh', 'replace', address, 'lladdr', '02:00:00:00:00:00', 'dev', 'eth0', 'nud', 'permanent');
+      }
+    }
+  }
+
+  /**
+   * Gives a host a second link, `eth1`, to a second switch, on which nothing else is. Returns its IPv4 address there;
+   * its IPv6 address is the same number in `fd78:…`.
+   */
+  addLink(host: Host): string {
+    const address = host.address.replace('10.77.', '10.78.');
+    ip(
+      '-n',
+      host.name,
+      'link',
+      'add',
+      'eth1',
+      'type',
+      'veth',
+      'peer',
+      'name',
+      `q${host.number}`,
+      'netns',
+      this.switchName,
+    );
+    ip('-n', host.name, 'addr', 'add', `${address}/24`, 'dev', 'eth1');
+    if (this.hasIpv6) {
+      ip('-n', host.name, 'addr', 'add', `${host.address6.replace('fd77:', 'fd78:')}/64`, 'dev', 'eth1', 'nodad');
+    }
+    ip('-n', host.name, 'link', 'set', 'eth1', 'up');
+    ip('-n', this.switchName, 'link', 'set', `q${host.number}`, 'master', 'br1');
+    ip('-n', this.switchName, 'link', 'set', `q${host.number}`, 'up');
+    return address;
   }
 
   /** Everybody on one switch again, all cables in. */

@@ -49,19 +49,24 @@ export class ManagedProcess {
   }
 
   /** The match in what it printed, from character `from` on; fails when it ends or the time is up. */
-  async waitForOutput(pattern: RegExp, limitMs?: number, from = 0): Promise<RegExpExecArray> {
+  waitForOutput(pattern: RegExp, limitMs?: number, from = 0): Promise<RegExpExecArray> {
+    return this.waitUntil((output) => pattern.exec(output.slice(from)) ?? undefined, String(pattern), limitMs);
+  }
+
+  /** What `find` makes of all that it printed, as soon as it makes something of it; `what` names it when it does not. */
+  async waitUntil<T>(find: (output: string) => T | undefined, what: string, limitMs?: number): Promise<T> {
     let look = (): void => {};
-    const found = new Promise<RegExpExecArray>((resolve, reject) => {
+    const found = new Promise<T>((resolve, reject) => {
       look = () => {
-        const match = pattern.exec(this.output.slice(from));
-        if (match !== null) resolve(match);
-        else if (this.isOver) reject(new Error(`${this.name} ended without ${pattern}:\n${this.lastLines()}`));
+        const result = find(this.output);
+        if (result !== undefined) resolve(result);
+        else if (this.isOver) reject(new Error(`${this.name} ended without ${what}:\n${this.lastLines()}`));
       };
     });
     this.watchers.add(look);
     look();
     try {
-      return await within(found, () => `${this.name} printed no ${pattern}:\n${this.lastLines()}`, limitMs);
+      return await within(found, () => `${this.name} printed no ${what}:\n${this.lastLines()}`, limitMs);
     } finally {
       this.watchers.delete(look);
     }
@@ -94,6 +99,7 @@ export class ManagedProcess {
   }
 
   private lastLines(): string {
-    return this.output.split('\n').slice(-25).join('\n');
+    const lines = this.output.split('\n').slice(-25);
+    return lines.map((line) => (line.length > 400 ? `${line.slice(0, 400)}…` : line)).join('\n');
   }
 }

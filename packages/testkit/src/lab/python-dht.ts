@@ -33,7 +33,7 @@ for line in sys.stdin:
     elif order['do'] == 'put':
         value = dht.Value(bytes.fromhex(order['data']))
         if 'type' in order: value.user_type = order['type']
-        node.put(key, value, done, order.get('permanent', False))
+        node.put(key, value, done)
     elif order['do'] == 'get':
         values = []
         def got(value, values=values):
@@ -57,7 +57,15 @@ interface PythonAnswer {
   readonly values?: readonly { readonly id: string; readonly data: string; readonly type: string }[];
 }
 
-/** A node of OpenDHT's Python binding (Debian python3-opendht) on a host. */
+interface PythonHeard {
+  readonly value: { readonly data: string };
+  readonly expired: boolean;
+}
+
+/**
+ * A node of OpenDHT's Python binding (Debian python3-opendht) on a host. That version puts, gets and listens to plain
+ * values; permanent, signed and encrypted puts and certificates are not in it.
+ */
 export class PythonDht {
   readonly process: ManagedProcess;
   private number = 0;
@@ -78,7 +86,7 @@ export class PythonDht {
   }
 
   /** Puts bytes under a key of 40 hex digits; true when they were taken. */
-  async put(key: string, data: Buffer, more: { type?: string; permanent?: boolean } = {}): Promise<boolean> {
+  async put(key: string, data: Buffer, more: { type?: string } = {}): Promise<boolean> {
     return (await this.order({ do: 'put', key, data: data.toString('hex'), ...more })).ok ?? false;
   }
 
@@ -93,12 +101,18 @@ export class PythonDht {
     await this.order({ do: 'listen', key });
   }
 
-  /** Waits until a listen heard a value with this data, there or expired. */
-  async waitForValue(data: Buffer, isExpired = false, limitMs?: number): Promise<void> {
-    const pattern = new RegExp(
-      `"listen": \\d+, "value": \\{[^}]*"data": "${data.toString('hex')}"[^}]*\\}, "expired": ${isExpired}`,
-    );
-    await this.process.waitForOutput(pattern, limitMs);
+  /** Waits until a listen heard a value with this data, there or gone. */
+  async waitForValue(data: Buffer, isGone = false, limitMs?: number): Promise<void> {
+    const hex = data.toString('hex');
+    const find = (output: string): true | undefined => {
+      const lines = output.split('\n').filter((line) => line.startsWith('{"listen"') && line.endsWith('}'));
+      return (
+        lines
+          .map((line) => JSON.parse(line) as PythonHeard)
+          .some(({ value, expired }) => value.data === hex && expired === isGone) || undefined
+      );
+    };
+    await this.process.waitUntil(find, `listen that ${isGone ? 'lost' : 'found'} ${hex.slice(0, 64)}`, limitMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,31 @@
+import { Command, CommanderError } from 'commander';
+import { dhtnodeCommand } from './commands/dhtnode.js';
+import { turnadminCommand, turnCommand } from './commands/turn.js';
+import { proxyCommand, upCommand } from './commands/up.js';
+import { VERSION } from './version.js';
+
+/**
+ * Runs the command that the arguments of this process name. Resolves to 0, or to 1 when they are wrong, which has been
+ * said then.
+ */
+export async function runProgram(): Promise<0 | 1> {
+  const program = new Command('atoll')
+    .description('A whole Jami network in one program')
+    .version(VERSION, '-V, --version')
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
+  for (const command of [upCommand(), proxyCommand(), dhtnodeCommand(), turnCommand(), turnadminCommand()]) {
+    command
+      .exitOverride()
+      .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
+    program.addCommand(command);
+  }
+  try {
+    await program.parseAsync();
+    return 0;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? 0 : 1;
+  }
+}

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { InfoHash } from '@atoll/identity';
+import { eventually, Lan } from '@atoll/testkit';
+import { type Program, startNode } from './atoll.js';
+
+const FOO = InfoHash.key('foo').toString();
+const LOOK = `ls ${InfoHash.key('bar')}`;
+const EMPTY = '0123456789abcdef0123456789abcdef01234567';
+
+/** Commands with what shows that they are done. What dhtnode 2.4.12 dies of (`g k WHERE seq=0`, `il a`) is left out. */
+const SCRIPT: readonly (readonly [string, RegExp])[] = [
+  ['la', /Reported[^>]*>> /],
+  ['p foo one', /Put: /],
+  ['p foo two', /Put: /],
+  ['g foo WHERE id=5', /Get: completed/],
+  ['q foo SELECT id', /Query: completed/],
+  ['q foo', /Query: completed/],
+  ['q foo select id,user_type where user_type="text/plain"', /Query: completed/],
+  ['q foo SELECT id, seq', /Query: completed/],
+  ['q foo SELECT *', /Query: completed/],
+  ['q foo WHERE owner_pk=5', /Query: completed/],
+  ['pp stay word', /Put: /],
+  ['cpp stay 1234', />> /],
+  ['ll', /IPv6 stats:\n[^>]*\n\n/],
+  ['lr', /IPv6 routing table:\n[^>]*>> /],
+  [`ls ${EMPTY}`, /\n>> /],
+  [`ld ${EMPTY}`, /empty\n\n/],
+  ['l bar', /Listening, token: /],
+  [LOOK, /\n\n>> /],
+  [`ld ${InfoHash.key('bar')}`, /\n\n>> /],
+  ['p bar heard', /Put: /],
+  ['cl bar', /Syntax: /],
+  ['cl bar zz', /Syntax: /],
+  ['cl bar 99', /\n>> /],
+  ['bogus', /commands\)/],
+  ['b', /Syntax: /],
+  ['p', /Syntax error/],
+  ['g', /Syntax error/],
+  ['l', /Syntax error/],
+  ['s foo word', /identity is required/],
+  [`e foo ${EMPTY} word`, /identity is required/],
+  ['cc', /\n>> /],
+  ['', /\n>> /],
+];
+
+/** What a program prints for the script, without what is never the same twice. */
+async function transcript(program: Program): Promise<string[]> {
+  await using lan = await Lan.create({ hosts: 2 });
+  await using other = await startNode('dhtnode', lan.host(0));
+  await using node = await startNode(program, lan.host(1), { args: ['-b', other.bootstrap] });
+  await Promise.all([node.connected(), other.connected()]);
+  await other.listen('foo');
+  await node.isListenedTo(FOO);
+  const printed: string[] = [];
+  const isListening = async (): Promise<boolean> => (await node.command(LOOK, /\n\n>> /)).input.includes('[listening]');
+  for (const [line, done] of SCRIPT) {
+    if (line === LOOK) await eventually(isListening, `${program} does not listen`);
+    const { input, index, 0: end } = await node.command(line, done);
+    printed.push(normal(`${input.slice(0, index)}${end}`));
+  }
+  await node.command('x', /Stopping node\.\.\./);
+  assert.equal(await node.process.ended(), 0);
+  printed.push(normal(node.process.output.slice(-'\nStopping node...\n'.length)));
+  return printed;
+}
+
+function normal(text: string): string {
+  const lines = text
+    .replaceAll('>> ', '')
+    .replace(/\b\d+(\.\d+)? (us|ms|s|min)\b/g, 'TIME')
+    .replace(/\b[0-9a-f]{40}\b/g, 'ID')
+    .replace(/\b[0-9a-f]{13,16}\b/g, 'VALUE')
+    .replace(/10\.77\.\d+/g, '10.77.N')
+    .replace(/(token: |Known nodes: |^\s+)\d+[^\n]*/gm, '$1…')
+    .replace(/^(\d+ searches), \d+ total cached nodes/gm, 'searches')
+    .replace(/^\d+ ongoing operations$/gm, 'ongoing operations')
+    .replace(/updated: [^\n]*/g, 'updated')
+    .replace(/last step: [^[\n]*/g, 'last step ');
+  // Several nodes and values come in no order.
+  return lines.split('\n').sort().join('\n').trim();
+}
+
+test('a script gets from atoll dhtnode what it gets from dhtnode', async () => {
+  const [real, ours] = await Promise.all([transcript('dhtnode'), transcript('atoll')]);
+  SCRIPT.forEach(([line], i) => {
+    assert.equal(ours[i], real[i], line);
+  });
+  assert.equal(ours.at(-1), real.at(-1));
+});
