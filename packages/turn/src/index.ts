@@ -1,3 +1,4 @@
+export { nativeDtls } from '@atoll/dtls';
 export { type CertificateFiles, type LoadedCertificate, loadCertificate } from './certificate-files.js';
 export type { ClientListener, ClientProtocol, ListenerPort } from './core/client.js';
 export type { Counters, Traffic } from './core/counters.js';

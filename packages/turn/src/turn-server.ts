@@ -9,6 +9,7 @@ import { DEFAULT_TURN_OPTIONS, type TurnOptions } from './core/options.js';
 import { type AddressRange, PeerRules } from './core/peer-rules.js';
 import { type RealmOptions, Realms } from './core/realms.js';
 import { TurnCore } from './core/turn-core.js';
+import { DtlsListener } from './dtls-listener.js';
 import { Relays } from './relays.js';
 import { StreamListener } from './stream-listener.js';
 import { UdpListener } from './udp-listener.js';
@@ -34,6 +35,8 @@ export interface TurnServerOptions {
   readonly udp: readonly ListenerPlace[];
   readonly tcp: readonly ListenerPlace[];
   readonly tls: readonly ListenerPlace[];
+  /** DTLS listeners; where the native part of DTLS is missing they cannot be opened. */
+  readonly dtls: readonly ListenerPlace[];
   /** TCP listeners behind a load balancer that speaks the PROXY protocol. */
   readonly proxiedTcp: readonly ListenerPlace[];
   readonly certificate?: TlsSettings | undefined;
@@ -69,6 +72,7 @@ export function turnServerDefaults(realm: string): TurnServerOptions {
     udp: [],
     tcp: [],
     tls: [],
+    dtls: [],
     proxiedTcp: [],
     relayAddresses: [],
     externalAddresses: new Map(),
@@ -96,6 +100,7 @@ export class TurnServer {
   private readonly clock: Clock;
   private readonly udp: UdpListener[] = [];
   private readonly streams: StreamListener[] = [];
+  private readonly dtls: DtlsListener[] = [];
   private timer: NodeJS.Timeout | undefined;
   private isClosed = false;
 
@@ -111,7 +116,7 @@ export class TurnServer {
       allowsLoopback: options.allowsLoopbackPeers,
       allowsMulticast: options.allowsMulticastPeers,
     });
-    const places = [...options.udp, ...options.tcp, ...options.tls, ...options.proxiedTcp];
+    const places = [...options.udp, ...options.tcp, ...options.tls, ...options.dtls, ...options.proxiedTcp];
     const relays = new Relays(
       { group: this.group, random },
       {
@@ -160,7 +165,7 @@ export class TurnServer {
 
   /** Addresses and ports of the listeners, by protocol. */
   get listeners(): readonly { readonly protocol: string; readonly local: Endpoint }[] {
-    return [...this.udp, ...this.streams].map(({ protocol, local }) => ({ protocol, local }));
+    return this.all.map(({ protocol, local }) => ({ protocol, local }));
   }
 
   get isNative(): boolean {
@@ -195,6 +200,7 @@ export class TurnServer {
     if (certificate === undefined) return undefined;
     const loaded = loadCertificate(certificate, this.clock.unixMs());
     for (const listener of this.streams) listener.setCertificate(secureOptions(certificate, loaded));
+    for (const listener of this.dtls) listener.setCertificate(loaded);
     return loaded;
   }
 
@@ -220,7 +226,7 @@ export class TurnServer {
     if (this.isClosed) return;
     this.isClosed = true;
     clearTimeout(this.timer);
-    await Promise.all([...this.udp, ...this.streams].map((listener) => listener.close()));
+    await Promise.all(this.all.map((listener) => listener.close()));
     this.core.close();
     this.group.close();
   }
@@ -230,9 +236,10 @@ export class TurnServer {
   }
 
   private async listen(): Promise<void> {
-    const { udp, tcp, tls, proxiedTcp, idleMs, certificate } = this.options;
+    const { udp, tcp, tls, dtls, proxiedTcp, idleMs, certificate } = this.options;
+    const isSecure = tls.length + dtls.length > 0;
     const loaded =
-      tls.length > 0 && certificate !== undefined ? loadCertificate(certificate, this.clock.unixMs()) : undefined;
+      isSecure && certificate !== undefined ? loadCertificate(certificate, this.clock.unixMs()) : undefined;
     const reusePort = this.options.reusePort ?? false;
     for (const place of udp) this.addUdp(await UdpListener.open(this.group, { ...place, reusePort }));
     for (const place of tcp) this.addStream(await StreamListener.open({ ...place, idleMs }));
@@ -244,6 +251,16 @@ export class TurnServer {
       const listener = await StreamListener.open({ ...place, idleMs, tls: secureOptions(certificate, loaded) });
       this.addStream(listener);
     }
+    const { ciphers, authorities } = certificate;
+    for (const place of dtls) {
+      const listener = await DtlsListener.open({ ...place, certificate: loaded, ciphers, authorities });
+      this.dtls.push(listener);
+      listener.setPort(this.core.addListener(listener));
+    }
+  }
+
+  private get all(): readonly (UdpListener | StreamListener | DtlsListener)[] {
+    return [...this.udp, ...this.streams, ...this.dtls];
   }
 
   private addUdp(listener: UdpListener): void {

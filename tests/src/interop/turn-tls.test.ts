@@ -72,6 +72,7 @@ test("the operator's own configuration works as it stands, with its user from tu
   assert.equal(await check.ended(), 0, check.output);
   assert.match(check.output, /is sound: realm quantumman, relay ports 63100 to 63200/);
   assert.doesNotMatch(check.output, /UDP|TCP/);
+  assert.match(check.output, /DTLS/);
   const pidFile = scratch.file('pid');
   await using _turn = server.spawn(process.execPath, [...args, '--pidfile', pidFile], env);
   const ready = async (): Promise<boolean> => {
@@ -96,6 +97,8 @@ test("the operator's own configuration works as it stands, with its user from tu
   );
   assert.equal(result.exitCode, 0, result.output);
   assert.ok(result.sent > 0 && result.received === result.sent, result.output);
+  const dtls = await uclient(client, '-S', '-u', 'alice', '-w', 'wonder', '-y', '-n', '5', '-m', '4', server.address);
+  assert.ok(dtls.sent > 0 && dtls.received === dtls.sent, dtls.output);
 });
 
 test('OpenSSL and GnuTLS shake hands, the certificate is changed while clients talk, and a bad one is not taken', async () => {
@@ -174,23 +177,23 @@ test('half a configuration does not start: each time a sentence that names what 
     ],
     [['-n', '--cert', old, '--pkey', key, '-u', 'a:b'], 1, /certificate \S+old\.crt expired on/],
     [
-      ['-n', '--no-tls', '-b', noDatabase],
+      ['-n', '--no-tls', '--no-dtls', '-b', noDatabase],
       1,
       /The database \S+no-database cannot be used by root \(its mode is 0\d+\)/,
     ],
     [
-      ['-n', '--no-tls', '-u', 'a:b', '-L', '192.0.2.77'],
+      ['-n', '--no-tls', '--no-dtls', '-u', 'a:b', '-L', '192.0.2.77'],
       1,
       /UDP port 3478 on 192\.0\.2\.77 \(IPv4\): this machine has no such address/,
     ],
     [
-      ['-n', '--no-tls', '-u', 'a:b', '--redis-userdb', 'x'],
+      ['-n', '--no-tls', '--no-dtls', '-u', 'a:b', '--redis-userdb', 'x'],
       2,
       /Atoll does not have redis-userdb: Atoll keeps users in SQLite/,
     ],
-    [['-n', '--no-tls', '--no-such-thing'], 2, /--no-such-thing: there is no such option/],
+    [['-n', '--no-tls', '--no-dtls', '--no-such-thing'], 2, /--no-such-thing: there is no such option/],
     [['-c', locked], 2, /locked\.conf, line 2: there is no directive “unknown-thing”/],
-    [['-n', '--no-tls', '--no-udp', '--no-tcp', '-u', 'a:b'], 2, /there is nothing to serve/],
+    [['-n', '--no-tls', '--no-dtls', '--no-udp', '--no-tcp', '-u', 'a:b'], 2, /there is nothing to serve/],
     [['-n', '--min-port', '9', '--max-port', '8'], 2, /max-port 8 is below min-port 9/],
   ];
   for (const [args, code, sentence] of cases) {
@@ -202,8 +205,10 @@ test('half a configuration does not start: each time a sentence that names what 
     assert.match(turn.output, sentence);
   }
   {
-    await using _first = await startTurn(server, scratch, '--no-tls', '-u', 'a:b');
-    const second = server.spawn(process.execPath, [ATOLL, 'turn', '-n', '--no-tls', '-u', 'a:b'], { LC_ALL: 'C' });
+    await using _first = await startTurn(server, scratch, '--no-tls', '--no-dtls', '-u', 'a:b');
+    const second = server.spawn(process.execPath, [ATOLL, 'turn', '-n', '--no-tls', '--no-dtls', '-u', 'a:b'], {
+      LC_ALL: 'C',
+    });
     assert.equal(await second.ended(), 1);
     assert.match(second.output, /UDP port 3478 on \S+ \(IPv4\) is in use by another program/);
   }

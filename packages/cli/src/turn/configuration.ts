@@ -7,6 +7,7 @@ import {
   DEFAULT_IDLE_MS,
   LIFETIMES_MS,
   type ListenerPlace,
+  nativeDtls,
   parseAddressRange,
   type StaticUser,
   type TlsSettings,
@@ -29,8 +30,8 @@ export interface TurnConfiguration {
   /** Undefined where TLS is wanted and no certificate named: one is made. */
   readonly certificate: TlsSettings | undefined;
   readonly wantsTls: boolean;
-  /** DTLS listeners, where they are not switched off. */
-  readonly dtls: readonly ListenerPlace[];
+  /** Whether DTLS listeners were asked for and cannot be had. */
+  readonly lacksDtls: boolean;
   readonly users: readonly StaticUser[];
   readonly userdb: string;
   /** Whether the user store was named, and not only the usual place of one. */
@@ -63,6 +64,14 @@ export function turnConfiguration(given: GivenDirectives): TurnConfiguration {
   const toSyslog = given.isOn('syslog') || logFile === 'syslog';
   const file = toSyslog || logFile === 'stdout' || logFile === '-' ? undefined : logFile;
   const { tls, dtls, ...plain } = places;
+  const isDtlsOn = nativeDtls.available;
+  if (
+    dtls.length > 0 &&
+    !isDtlsOn &&
+    tls.length + plain.udp.length + plain.tcp.length + plain.proxiedTcp.length === 0
+  ) {
+    throw new UsageError(`Only DTLS is left to listen on, and DTLS is off: ${nativeDtls.reason}.`);
+  }
   const minPort = given.number('min-port', 1, 65_535) ?? 49_152;
   const maxPort = given.number('max-port', 1, 65_535) ?? 65_535;
   if (maxPort < minPort) throw new UsageError(`max-port ${maxPort} is below min-port ${minPort}.`);
@@ -71,6 +80,7 @@ export function turnConfiguration(given: GivenDirectives): TurnConfiguration {
       ...turnServerDefaults(realm),
       ...plain,
       tls,
+      dtls: isDtlsOn ? dtls : [],
       relayAddresses: given.all('relay-ip').map((text) => addressOf('relay-ip', text)),
       externalAddresses: externalAddresses(given),
       minPort,
@@ -88,8 +98,8 @@ export function turnConfiguration(given: GivenDirectives): TurnConfiguration {
       behavior: behavior(given),
     },
     certificate: certificate(given),
-    wantsTls: tls.length > 0,
-    dtls,
+    wantsTls: tls.length > 0 || (isDtlsOn && dtls.length > 0),
+    lacksDtls: dtls.length > 0 && !isDtlsOn,
     users: given.all('user').map(staticUser),
     userdb: given.last('userdb') ?? given.last('db') ?? defaultUserdb(),
     isUserdbNamed: given.isOn('userdb') || given.isOn('db'),

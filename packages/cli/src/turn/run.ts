@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorMessage, type Logger, systemClock, UsageError } from '@atoll/base';
-import { normalizedOrigin, TurnDatabase, TurnServer, Users } from '@atoll/turn';
+import { nativeDtls, normalizedOrigin, TurnDatabase, TurnServer, Users } from '@atoll/turn';
 import { VERSION } from '../version.js';
 import { type TurnConfiguration, turnConfiguration } from './configuration.js';
 import { turnUsage } from './directives.js';
@@ -88,7 +88,9 @@ async function openServer(configuration: TurnConfiguration, logger: Logger): Pro
     const server = await TurnServer.open({ logger, credentials: users }, { ...configuration.server, certificate });
     if (server.listeners.length === 0) {
       await server.close();
-      throw new UsageError('Every listener is switched off (no-udp, no-tcp, no-tls): there is nothing to serve.');
+      throw new UsageError(
+        'Every listener is switched off (no-udp, no-tcp, no-tls, no-dtls): there is nothing to serve.',
+      );
     }
     return {
       server,
@@ -123,9 +125,7 @@ async function serve(configuration: TurnConfiguration, log: TurnLog): Promise<nu
   const metrics =
     configuration.metricsPort === undefined ? undefined : await serveMetrics(server, configuration.metricsPort, logger);
   for (const { protocol, local } of server.listeners) logger.info(`${protocol.toUpperCase()} listener on ${local}`);
-  if (configuration.dtls.length > 0 && configuration.wantsTls) {
-    logger.warn('DTLS is off: this installation has no native part for it; clients use TLS or UDP');
-  }
+  if (configuration.lacksDtls) logger.warn(`DTLS is off: ${nativeDtls.reason ?? ''}. Clients use TLS or UDP`);
   if (!server.isNative)
     logger.warn('The native part of UDP is missing: relaying is slower, and DONT-FRAGMENT is refused');
   takeLesserRights(configuration);
