@@ -18,6 +18,7 @@ const PEERS = [
   'python3',
   'openssl',
   'gnutls-bin',
+  'coturn',
 ];
 const MINUTE = 60_000;
 let passed = 0;

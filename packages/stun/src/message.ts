@@ -23,7 +23,7 @@ export const Method = {
 export const HEADER_BYTES = 20;
 export const MAGIC_COOKIE = 0x2112a442;
 /** Attributes in one message; a message with more is refused. */
-export const MAX_ATTRIBUTES = 64;
+const MAX_ATTRIBUTES = 64;
 
 export const MESSAGE_INTEGRITY = 0x0008;
 export const MESSAGE_INTEGRITY_SHA256 = 0x001c;

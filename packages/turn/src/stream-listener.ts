@@ -7,7 +7,7 @@ import type { ClientListener, ListenerPort } from './core/client.js';
 import { decodeProxyHeader } from './proxy-protocol.js';
 
 /** Connections of one listener; more are refused. */
-export const MAX_CONNECTIONS = 20_000;
+const MAX_CONNECTIONS = 20_000;
 /** Connections from one address. */
 const MAX_CONNECTIONS_PER_ADDRESS = 2000;
 /** A TLS handshake must be through in this time, ms. */
@@ -235,25 +235,29 @@ export class StreamListener implements ClientListener {
 }
 
 /** The error of a listener that cannot be opened, with a sentence that says what to do. */
-export function listenError(cause: unknown, what: string, address: string, port: number): AtollError {
-  const where = `${what} port ${port} on ${address}`;
+function listenError(cause: unknown, what: string, address: string, port: number): AtollError {
+  const where = `${what} on ${address} at port ${port}`;
   switch (errorCode(cause)) {
     case 'EADDRINUSE':
       return new AtollError(
         'TURN_PORT_IN_USE',
-        `${where} is in use by another program; stop it or choose another port.`,
+        `TURN cannot listen for ${where}: another program uses it; stop it or choose another port.`,
         { cause },
       );
     case 'EADDRNOTAVAIL':
-      return new AtollError('TURN_ADDRESS_NOT_AVAILABLE', `${where}: this machine has no such address.`, { cause });
+      return new AtollError(
+        'TURN_ADDRESS_NOT_AVAILABLE',
+        `TURN cannot listen for ${where}: this machine does not have the address.`,
+        { cause },
+      );
     case 'EACCES':
     case 'EPERM':
       return new AtollError(
         'TURN_NOT_PERMITTED',
-        `${where} may not be opened by this user; choose a port above 1023.`,
+        `TURN cannot listen for ${where}: this user may not; choose a port above 1023.`,
         { cause },
       );
     default:
-      return new AtollError('TURN_LISTEN_FAILED', `${where} could not be opened: ${errorCode(cause)}.`, { cause });
+      return new AtollError('TURN_LISTEN_FAILED', `TURN cannot listen for ${where}: ${errorCode(cause)}.`, { cause });
   }
 }

@@ -2,9 +2,6 @@ import type { Endpoint, Family } from '@atoll/base';
 import { nativeGroup, openNativeGroup } from './native-group.js';
 import { openNodeGroup } from './node-group.js';
 
-/** Bytes in front of a received datagram that its owner may overwrite, to put a header there. */
-export const HEADROOM_BYTES = 64;
-
 /** An ICMP error for a datagram that was sent. */
 export interface UnreachableFacts {
   readonly type: number;
@@ -16,7 +13,7 @@ export interface UnreachableFacts {
 /** What a socket of a group tells its owner. */
 export interface GroupHandler {
   /**
-   * A datagram came: it lies in `memory` from `start` to `end`, and the {@link HEADROOM_BYTES} in front are free.
+   * A datagram came: it lies in `memory` from `start` to `end`, and the 64 bytes in front are free, to put a header there.
    * Valid during the call; a send to any socket of the group may use the same memory without a copy.
    */
   receiveRange(memory: Buffer, start: number, end: number, from: Endpoint): void;

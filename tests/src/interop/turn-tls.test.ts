@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { eventually, type Host, Lan } from '@atoll/testkit';
-import { ATOLL, Scratch, startTurn, uclient } from './turn-server-process.js';
+import { ATOLL, Scratch, startTurn, type UclientResult, uclient } from './turn-server-process.js';
 
 const OPERATORS_FILE = `# listening-port=3478
 no-udp
@@ -35,6 +35,15 @@ function certificate(scratch: Scratch, name: string, days: number, ...kind: stri
   ];
   execFileSync('openssl', [...options, ...kind], { stdio: 'ignore' });
   return [cert, key];
+}
+
+/**
+ * Everything came through. The client reads one TLS record for each wake-up: of two that arrive at once the second
+ * stays in its buffer, with any server, until another comes. So each of its four connections may owe its last one.
+ */
+function came(result: UclientResult): void {
+  assert.equal(result.exitCode, 0, result.output);
+  assert.ok(result.sent > 0 && result.received >= result.sent - 4, result.output);
 }
 
 /** The name in the certificate that a handshake shows. */
@@ -95,8 +104,7 @@ test("the operator's own configuration works as it stands, with its user from tu
     '4',
     server.address,
   );
-  assert.equal(result.exitCode, 0, result.output);
-  assert.ok(result.sent > 0 && result.received === result.sent, result.output);
+  came(result);
   const dtls = await uclient(client, '-S', '-u', 'alice', '-w', 'wonder', '-y', '-n', '5', '-m', '4', server.address);
   assert.ok(dtls.sent > 0 && dtls.received === dtls.sent, dtls.output);
 });
@@ -148,7 +156,8 @@ test('OpenSSL and GnuTLS shake hands, the certificate is changed while clients t
   await turn.waitForOutput(/The old certificate stays in use: .*first\.crt is no PEM certificate/);
   assert.equal(await shownName(client, server.address), 'second');
   const result = await talk;
-  assert.ok(result.sent >= 400 && result.received === result.sent, result.output);
+  assert.ok(result.sent >= 400, result.output);
+  came(result);
 });
 
 test('half a configuration does not start: each time a sentence that names what is wrong', async () => {
@@ -258,6 +267,6 @@ input()
       '4',
       server.address,
     );
-    assert.ok(result.sent > 0 && result.received === result.sent, result.output);
+    came(result);
   }
 });

@@ -39,7 +39,7 @@ const COUNTERS: readonly (readonly [name: string, help: string, value: (statisti
 ];
 
 /** The figures of a server as text for Prometheus. */
-export class TurnMetrics {
+class TurnMetrics {
   private readonly server: TurnServer;
   private readonly metrics = new Metrics();
   private readonly told = new Map<string, number>();
