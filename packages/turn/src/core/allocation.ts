@@ -28,6 +28,8 @@ export interface Proof {
   readonly realm: string;
   readonly key: Uint8Array;
   readonly hash: 'sha1' | 'sha256';
+  /** The key came in an access token (RFC 7635): the user name is that of the token's key, and may change. */
+  readonly isToken?: boolean;
 }
 
 export interface AllocationParts {

@@ -75,7 +75,8 @@ export class Authentication {
     }
     // The key of the session serves its later requests: no look-up for each.
     const known = allocation?.facts.proof;
-    if (known !== undefined && username === known.user && realm === known.realm && hash === known.hash) {
+    const isNamed = username !== undefined && (username === known?.user || known?.isToken === true);
+    if (known !== undefined && isNamed && realm === known.realm && hash === known.hash) {
       if (isProved(message, hash, known.key)) {
         context.unauthorized.giveBack(from.ip);
         const { account, validUntilMs } = { account: allocation?.facts.place.user ?? '', validUntilMs: undefined };
@@ -135,7 +136,7 @@ export class Authentication {
     if (validUntilMs <= unixMs || macKey === undefined) return this.wrong(of);
     context.unauthorized.giveBack(of.from.ip);
     // A session may go on with another key id and token: nobody is named by them.
-    const proof: Proof = { user: '', realm: given.realm, key: macKey, hash: given.hash };
+    const proof: Proof = { user: '', realm: given.realm, key: macKey, hash: given.hash, isToken: true };
     proved({ ...of, realm: given.realm, proof, account: '', validUntilMs });
   }
 

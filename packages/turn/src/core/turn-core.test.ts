@@ -387,6 +387,10 @@ test('OAuth: a token gives a session as long as itself', () => {
     });
   const now = 1_700_001_000;
   assert.equal(allocate(1, token(now)).get(Attribute.lifetime), 705);
+  // Later requests of the session may leave the token out, as coturn's clients do.
+  const session = server.listener.client('10.0.0.1', 1, macKey, 'north');
+  assert.equal(codeOf(session.permit(PEER)), 0);
+  assert.equal(codeOf(server.listener.client('10.0.0.1', 1, KEY, 'north').permit(PEER)), 401);
   assert.equal(codeOf(allocate(2, token(now - 710))), 401);
   assert.equal(codeOf(allocate(3, Buffer.alloc(60))), 401);
 });
