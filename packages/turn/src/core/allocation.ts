@@ -57,6 +57,8 @@ export class Allocation {
   readonly facts: AllocationFacts;
   listener: ClientListener;
   client: Endpoint;
+  /** How its client proves itself; a new access token brings a new key. */
+  proof: Proof | undefined;
   /** When it ends, on the core's clock. */
   expiresMs = 0;
   /** Never later than this, where the credential ends (RFC 7635). */
@@ -80,6 +82,7 @@ export class Allocation {
     this.facts = facts;
     this.listener = facts.listener;
     this.client = facts.client;
+    this.proof = facts.proof;
   }
 
   /** Families of its relayed transport addresses. */

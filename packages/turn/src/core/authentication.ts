@@ -64,7 +64,7 @@ export class Authentication {
       return;
     }
     if (!context.nonces.isFresh(nonce, from.ip)) return this.challenge(of, 438);
-    if (realm !== of.realm && realm !== allocation?.facts.proof?.realm) return this.challenge(of, 401);
+    if (realm !== of.realm && realm !== allocation?.proof?.realm) return this.challenge(of, 401);
     if (!algorithmsAgree(message)) return this.refuse(of, 400);
     const hash = hasSha256 ? 'sha256' : 'sha1';
     const token = message.get(Attribute.accessToken);
@@ -74,7 +74,7 @@ export class Authentication {
       });
     }
     // The key of the session serves its later requests: no look-up for each.
-    const known = allocation?.facts.proof;
+    const known = allocation?.proof;
     const isNamed = username !== undefined && (username === known?.user || known?.isToken === true);
     if (known !== undefined && isNamed && realm === known.realm && hash === known.hash) {
       if (isProved(message, hash, known.key)) {

@@ -390,6 +390,18 @@ test('OAuth: a token gives a session as long as itself', () => {
   // Later requests of the session may leave the token out, as coturn's clients do.
   const session = server.listener.client('10.0.0.1', 1, macKey, 'north');
   assert.equal(codeOf(session.permit(PEER)), 0);
+  const newKey = Buffer.from('ffffffffffffffffffff');
+  const renewing = server.listener.client('10.0.0.1', 1, newKey, 'north');
+  const renewed = sealAccessToken(
+    { macKey: newKey, timestamp: now, lifetimeSeconds: 1200 },
+    { key, nonce: Buffer.alloc(12, 1), serverName: 'turn.example' },
+  );
+  const refreshed = renewing.request(Method.refresh, (writer) =>
+    writer.add(Attribute.lifetime, 3600).add(Attribute.accessToken, renewed),
+  );
+  assert.equal(refreshed.get(Attribute.lifetime), 1205);
+  assert.equal(codeOf(renewing.permit(PEER)), 0);
+  assert.equal(codeOf(session.permit(PEER)), 401);
   assert.equal(codeOf(server.listener.client('10.0.0.1', 1, KEY, 'north').permit(PEER)), 401);
   assert.equal(codeOf(allocate(2, token(now - 710))), 401);
   assert.equal(codeOf(allocate(3, Buffer.alloc(60))), 401);

@@ -230,7 +230,16 @@ export class TurnCore {
   private dispatch(handler: Handler, request: TurnRequest): void {
     if (this.refuseUnknown(request)) return;
     if (!isOwner(request.allocation, request)) return fail(this.context, request, 441);
+    if (request.allocation !== undefined && request.validUntilMs !== undefined)
+      this.renewToken(request.allocation, request);
     handler(this.context, request);
+  }
+
+  /** A later token replaces the one before: its key and its end hold from now on. */
+  private renewToken(allocation: Allocation, { proof, validUntilMs = 0 }: TurnRequest): void {
+    const { clock } = this.context;
+    allocation.proof = proof;
+    allocation.latestMs = clock.nowMs() + validUntilMs - clock.unixMs();
   }
 
   /** 420 for attributes that must be understood and are not (RFC 8489 section 6.3.1). */
@@ -253,6 +262,6 @@ export class TurnCore {
 
 /** The user of an allocation is who made it (RFC 8656 section 5). */
 function isOwner(allocation: Allocation | undefined, request: TurnRequest): boolean {
-  const owner = allocation?.facts.proof;
+  const owner = allocation?.proof;
   return owner === undefined || (owner.user === request.proof?.user && owner.realm === request.proof.realm);
 }

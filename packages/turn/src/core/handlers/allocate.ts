@@ -273,7 +273,7 @@ export function endAllocation(context: TurnContext, allocation: Allocation, why:
   }
   context.logger.info(`session ${facts.id}: closed (${why})`, {
     realm: facts.place.realm,
-    user: facts.proof?.user ?? '',
+    user: allocation.proof?.user ?? '',
     client: allocation.client.toString(),
     receivedPackets: fromClient.receivedPackets,
     receivedBytes: fromClient.receivedBytes,

@@ -38,7 +38,7 @@ function moveHere(context: TurnContext, request: TurnRequest, ticket: Uint8Array
   if (!context.options.mobility) return fail(context, request, 405);
   const moving = context.allocations.ofTicket(ticket);
   if (moving === undefined) return fail(context, request, 437);
-  const owner = moving.facts.proof;
+  const owner = moving.proof;
   if (owner?.user !== proof?.user || owner?.realm !== proof?.realm) return fail(context, request, 441);
   const seconds = message.get(Attribute.lifetime);
   if (seconds === 0) {

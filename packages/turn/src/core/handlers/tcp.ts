@@ -27,7 +27,7 @@ export function handleConnectionBind(context: TurnContext, request: TurnRequest)
   const id = message.get(Attribute.connectionId);
   if (id === undefined || !listener.isStream || allocation !== undefined) return fail(context, request, 400);
   const tcp = context.connectionIds.ownerOf(id);
-  const owner = tcp?.allocation.facts.proof;
+  const owner = tcp?.allocation.proof;
   if (tcp === undefined) return fail(context, request, 400);
   if (owner?.user !== proof?.user || owner?.realm !== proof?.realm) return fail(context, request, 441);
   const isBound = tcp.bind(id, listener, from, () => {
