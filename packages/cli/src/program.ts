@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { dhtnodeCommand } from './commands/dhtnode.js';
 import { namesCommand } from './commands/names.js';
+import { turnadminCommand, turnCommand } from './commands/turn.js';
 import { proxyCommand, upCommand } from './commands/up.js';
 import { VERSION } from './version.js';
 
@@ -15,7 +16,8 @@ export async function runProgram(): Promise<0 | 1> {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
-  for (const command of [upCommand(), proxyCommand(), dhtnodeCommand(), namesCommand()]) {
+  const commands = [upCommand(), proxyCommand(), dhtnodeCommand(), namesCommand(), turnCommand(), turnadminCommand()];
+  for (const command of commands) {
     for (const each of [command, ...command.commands]) {
       each.exitOverride().configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
     }

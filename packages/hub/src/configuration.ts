@@ -103,6 +103,20 @@ export const SETTINGS = {
     value: 'true|false',
     text: 'Find other nodes on the LAN, and be found',
   }),
+  turn: setting({
+    schema: truth('turn'),
+    fallback: true,
+    flag: 'turn',
+    value: 'true|false',
+    text: 'Run a TURN server: a way between devices that cannot reach each other',
+  }),
+  turnPort: setting({
+    schema: whole(0, 65_535, 'turn-port takes a number from 0 to 65535'),
+    fallback: 3478,
+    flag: 'turn-port',
+    value: 'N',
+    text: 'UDP and TCP port of the TURN server; 0 lets the system choose',
+  }),
   proxy: setting({
     schema: truth('proxy'),
     fallback: true,

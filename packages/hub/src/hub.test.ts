@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -69,7 +69,7 @@ test('a hub starts, answers its probe, writes the ready file and leaves nothing 
   try {
     const readyFile = join(folder, 'ready.json');
     const state = join(folder, 'state');
-    const ports = { dhtPort: '0', proxyPort: '0', namesPort: '0' };
+    const ports = { dhtPort: '0', proxyPort: '0', namesPort: '0', turnPort: '0' };
     const given = { state, host: '127.0.0.1', peerDiscovery: 'false', ...ports };
     const configuration = await readConfiguration(given, {}, undefined);
     const hub = await startHub(configuration, { version: '0', readyFile, logger: silentLogger });
@@ -80,11 +80,23 @@ test('a hub starts, answers its probe, writes the ready file and leaves nothing 
     assert.match(names?.url ?? '', /^http:\/\/127\.0\.0\.1:\d+$/);
     assert.equal((await fetch(`${names?.url}/name/nobody`)).status, 404);
     const { id } = hub.ready.dht;
+    const { turn } = hub.ready;
+    assert.ok(turn !== undefined && turn.port > 0);
+    assert.equal((await stat(join(state, 'turn-credentials.json'))).mode & 0o777, 0o600);
     await hub.stop();
     assert.deepEqual(await readdir(folder), ['state']);
     const again = await startHub(configuration, { version: '0', logger: silentLogger });
     assert.equal(again.ready.dht.id, id, 'the node keeps its id');
+    assert.equal(again.ready.turn?.password, turn.password, 'the TURN server keeps its password');
     await again.stop();
+    const without = await readConfiguration({ ...given, turn: 'false' }, {}, undefined);
+    const small = await startHub(without, { version: '0', logger: silentLogger });
+    assert.equal(small.ready.turn, undefined);
+    await small.stop();
+    await writeFile(join(state, 'turn-credentials.json'), '{}');
+    await assert.rejects(startHub(configuration, { version: '0', logger: silentLogger }), {
+      code: 'TURN_CREDENTIALS_UNREADABLE',
+    });
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -8,6 +8,7 @@ import { NamesService } from './names-service.js';
 import { ProxyService } from './proxy-service.js';
 import { StateDirectory, writeAtomically } from './state-directory.js';
 import { type HubService, Supervisor } from './supervisor.js';
+import { TurnService } from './turn-service.js';
 
 /** What scripts read from the ready file (the command line's promise to them). */
 export interface ReadyFacts {
@@ -30,6 +31,14 @@ export interface ReadyFacts {
     /** What to enter as name server. */
     readonly url: string;
     readonly urlTls?: string;
+  };
+  readonly turn?: {
+    /** What to enter as TURN server: address, port, user, password and realm. */
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly password: string;
+    readonly realm: string;
   };
 }
 
@@ -66,10 +75,12 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
   const makeProxy = (): HubService =>
     new ProxyService({ state, logger, node: () => dht?.node }, configuration, addresses);
   const makeNames = (): HubService => new NamesService(configuration, state.file('names.db'), addresses, logger);
+  const makeTurn = (): HubService => new TurnService({ state, logger }, configuration, addresses);
   const all: [name: string, isWanted: boolean, make: () => HubService][] = [
     ['dht', true, makeDht],
     ['proxy', configuration.proxy, makeProxy],
     ['names', configuration.names, makeNames],
+    ['turn', configuration.turn, makeTurn],
   ];
   const services = all.filter(([name, isWanted]) => isWanted && (options.only?.includes(name) ?? true));
   const running: Supervisor[] = [];

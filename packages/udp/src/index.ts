@@ -1,4 +1,13 @@
 export {
+  type DatagramGroup,
+  type GroupHandler,
+  type GroupSocket,
+  type GroupSocketOptions,
+  type GroupStats,
+  openDatagramGroup,
+  type UnreachableFacts,
+} from './datagram-group.js';
+export {
   type DatagramHandler,
   type DatagramOptions,
   type DatagramSocket,
@@ -11,4 +20,5 @@ export {
   type MulticastSocket,
   openMulticastSocket,
 } from './multicast-socket.js';
+export { bindSharedStream } from './native-group.js';
 export { nativeDatagram } from './native-socket.js';

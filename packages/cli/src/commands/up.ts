@@ -16,7 +16,8 @@ interface UpOptions {
 export function upCommand(): Command {
   return hubCommand('up', 'Run the hub in the foreground: everything a LAN needs to use Jami', undefined)
     .option('--no-proxy', 'Run no DHT proxy')
-    .option('--no-names', 'Run no name server');
+    .option('--no-names', 'Run no name server')
+    .option('--no-turn', 'Run no TURN server');
 }
 
 /** `atoll proxy`: a DHT node with its proxy, and nothing else of the hub. */
@@ -52,10 +53,15 @@ function given(options: Readonly<Record<string, string | boolean | undefined>>):
   );
 }
 
-function welcome({ dht, proxy, names }: ReadyFacts, messages: Messages): string {
+function welcome({ dht, proxy, names, turn }: ReadyFacts, messages: Messages): string {
   const lines = ['', messages.hubRuns, '', `  ${messages.bootstrapLabel}:  ${dht.bootstrap}`];
   if (proxy !== undefined) lines.push(`  ${messages.proxyLabel}:  ${proxy.urlTls ?? proxy.url}`);
   if (names !== undefined) lines.push(`  ${messages.namesLabel}:  ${names.url}`);
+  if (turn !== undefined) {
+    lines.push(
+      `  ${messages.turnLabel}:  ${turn.host}:${turn.port}  ${messages.turnAs(turn.user, turn.password, turn.realm)}`,
+    );
+  }
   lines.push('');
   if (dht.addresses.length > 1) lines.push(`${messages.otherAddresses} ${dht.addresses.slice(1).join(', ')}`);
   lines.push(messages.discoveryHint);

@@ -4,6 +4,8 @@ export const en = {
   bootstrapLabel: 'Bootstrap (DHT settings)',
   proxyLabel: 'DHT proxy (for phones)',
   namesLabel: 'Name server',
+  turnLabel: 'TURN server',
+  turnAs: (user: string, password: string, realm: string) => `(user ${user}, password ${password}, realm ${realm})`,
   discoveryHint: 'Apps on this network with “local peer discovery” switched on find it by themselves.',
   otherAddresses: 'It can also be reached at',
   howToStop: 'Stop with Ctrl-C.',

@@ -6,6 +6,8 @@ export const fr: Messages = {
   bootstrapLabel: 'Bootstrap (paramètres DHT)',
   proxyLabel: 'Mandataire DHT (pour les téléphones)',
   namesLabel: 'Serveur de noms',
+  turnLabel: 'Serveur TURN',
+  turnAs: (user, password, realm) => `(utilisateur ${user}, mot de passe ${password}, domaine ${realm})`,
   discoveryHint:
     'Sur ce réseau, les applications où la « découverte locale des pairs » est activée le trouvent seules.',
   otherAddresses: 'On le joint aussi à',

@@ -1,0 +1,132 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { AtollError, Endpoint, errorCode, type Logger, systemClock } from '@atoll/base';
+import { probeTurn, TurnServer, turnServerDefaults, Users } from '@atoll/turn';
+import type { HubConfiguration } from './configuration.js';
+import { type StateDirectory, writeAtomically } from './state-directory.js';
+import type { HubService } from './supervisor.js';
+
+const USER = 'atoll';
+const REALM = 'atoll';
+const PASSWORD_BYTES = 18;
+/** Ports tried when the system is to choose one for UDP and TCP together. */
+const PORT_TRIES = 20;
+const PROBE_MS = 5000;
+
+interface Credentials {
+  readonly user: string;
+  readonly password: string;
+  readonly realm: string;
+}
+
+/** The hub's TURN server: the way between devices that cannot reach each other. */
+export class TurnService implements HubService {
+  readonly name = 'turn';
+  readonly failed: Promise<never> = new Promise(() => {});
+  private readonly components: { readonly state: StateDirectory; readonly logger: Logger };
+  private readonly configuration: HubConfiguration;
+  private readonly addresses: readonly string[];
+  private server: TurnServer | undefined;
+  private credentials: Credentials | undefined;
+
+  /** `addresses`: where it listens, the first one in the ready file. */
+  constructor(
+    components: { readonly state: StateDirectory; readonly logger: Logger },
+    configuration: HubConfiguration,
+    addresses: readonly string[],
+  ) {
+    this.components = components;
+    this.configuration = configuration;
+    this.addresses = addresses;
+  }
+
+  async start(): Promise<Readonly<Record<string, unknown>>> {
+    const credentials = await this.readCredentials();
+    this.credentials = credentials;
+    this.server = await this.open(credentials);
+    const [host = '127.0.0.1'] = this.addresses;
+    return { host, port: this.server.listeners[0]?.local.port ?? 0, ...credentials };
+  }
+
+  /** An allocation is made and given back. */
+  async probe(): Promise<void> {
+    const { server, credentials } = this;
+    const local = server?.listeners[0]?.local;
+    if (local === undefined || credentials === undefined) {
+      throw new AtollError('TURN_NOT_RUNNING', 'The TURN server is not running.');
+    }
+    await probeTurn(new Endpoint(local.ip, local.port), credentials, PROBE_MS);
+  }
+
+  async stop(): Promise<void> {
+    await this.server?.close();
+    this.server = undefined;
+  }
+
+  private async open(credentials: Credentials): Promise<TurnServer> {
+    const { logger } = this.components;
+    // Sessions come and go, the probe's among them: that is nothing to tell of a hub that is well.
+    const quiet: Logger = {
+      debug: (message, fields) => logger.debug(message, fields),
+      info: (message, fields) => logger.debug(message, fields),
+      warn: (message, fields) => logger.warn(message, fields),
+      error: (message, fields) => logger.error(message, fields),
+    };
+    const users = new Users(
+      { clock: systemClock, database: undefined },
+      {
+        realm: credentials.realm,
+        users: [{ name: credentials.user, password: credentials.password }],
+        usesSecrets: false,
+        secrets: [],
+        separator: ':',
+      },
+    );
+    for (let attempt = 1; ; attempt++) {
+      const port = this.configuration.turnPort || randomInt(20_000, 49_000);
+      const places = this.addresses.map((address) => ({ address, port }));
+      const options = {
+        ...turnServerDefaults(credentials.realm),
+        udp: places,
+        tcp: places,
+        // A hub on loopback alone is one for trying things out.
+        allowsLoopbackPeers: this.addresses.every((address) => address === '::1' || address.startsWith('127.')),
+        behavior: { mobility: true },
+      };
+      try {
+        return await TurnServer.open({ logger: quiet, credentials: users }, options);
+      } catch (error) {
+        const isTaken = ['UDP_PORT_IN_USE', 'TURN_PORT_IN_USE'].includes(errorCode(error));
+        if (!isTaken || this.configuration.turnPort !== 0 || attempt === PORT_TRIES) throw error;
+      }
+    }
+  }
+
+  /** User and password, made at the first start and kept where only the owner reads them. */
+  private async readCredentials(): Promise<Credentials> {
+    const path = this.components.state.file('turn-credentials.json');
+    let text: string;
+    try {
+      text = await readFile(path, 'utf8');
+    } catch (cause) {
+      if (errorCode(cause) !== 'ENOENT') {
+        throw new AtollError('TURN_CREDENTIALS_UNREADABLE', `${path} cannot be read: ${errorCode(cause)}.`, { cause });
+      }
+      const made = { user: USER, password: randomBytes(PASSWORD_BYTES).toString('base64url'), realm: REALM };
+      await writeAtomically(path, `${JSON.stringify(made, undefined, 2)}\n`);
+      return made;
+    }
+    try {
+      const { user, password, realm } = JSON.parse(text) as Partial<Credentials>;
+      if (typeof user === 'string' && typeof password === 'string' && typeof realm === 'string') {
+        return { user, password, realm };
+      }
+    } catch {
+      // Said below.
+    }
+    throw new AtollError(
+      'TURN_CREDENTIALS_UNREADABLE',
+      `${path} does not hold user, password and realm; delete it, and new ones are made.`,
+    );
+  }
+}

@@ -1,0 +1,263 @@
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type SecureContextOptions, type Server as TlsServer } from 'node:tls';
+import { AtollError, Endpoint, errorCode } from '@atoll/base';
+import { StreamFramer } from '@atoll/stun';
+import type { ClientListener, ListenerPort } from './core/client.js';
+import { decodeProxyHeader } from './proxy-protocol.js';
+
+/** Connections of one listener; more are refused. */
+const MAX_CONNECTIONS = 20_000;
+/** Connections from one address. */
+const MAX_CONNECTIONS_PER_ADDRESS = 2000;
+/** A TLS handshake must be through in this time, ms. */
+const HANDSHAKE_MS = 10_000;
+/** Bytes in front of a PROXY header's end. */
+const MAX_PROXY_BYTES = 4200;
+const SWEEP_MS = 5000;
+
+interface Connection {
+  readonly socket: Socket;
+  readonly remote: Endpoint;
+  readonly framer: StreamFramer;
+  readonly sinceMs: number;
+  /** Set once the connection carries a peer's bytes (RFC 6062). */
+  peer: Socket | undefined;
+  isParsing: boolean;
+}
+
+export interface StreamListenerOptions {
+  readonly address: string;
+  readonly port: number;
+  /** TLS with this certificate; plain TCP without. */
+  readonly tls?: SecureContextOptions & { readonly requestCert?: boolean; readonly rejectUnauthorized?: boolean };
+  /** The first bytes are a PROXY protocol header. */
+  readonly expectsProxyHeader?: boolean;
+  /** How long a connection may be without an allocation, ms. */
+  readonly idleMs: number;
+}
+
+/** A TCP or TLS listener: cuts the streams into messages, and hands over connections that carry a peer's bytes. */
+export class StreamListener implements ClientListener {
+  readonly isStream = true;
+  readonly protocol: 'tcp' | 'tls';
+  readonly local: Endpoint;
+  private port: ListenerPort | undefined;
+  private readonly server: Server | TlsServer;
+  private readonly options: StreamListenerOptions;
+  private readonly connections = new Map<string, Connection>();
+  private readonly perAddress = new Map<string, number>();
+  private readonly sockets = new Set<Socket>();
+  private readonly sweep: NodeJS.Timeout;
+
+  private constructor(server: Server | TlsServer, options: StreamListenerOptions, local: Endpoint) {
+    this.server = server;
+    this.options = options;
+    this.local = local;
+    this.protocol = options.tls === undefined ? 'tcp' : 'tls';
+    server.on('connection', (socket: Socket) => this.admit(socket));
+    server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => this.begin(socket));
+    server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
+    server.on('error', () => {});
+    this.sweep = setInterval(() => this.dropIdle(), SWEEP_MS);
+    this.sweep.unref();
+  }
+
+  /** Binds; fails with `TURN_PORT_IN_USE`, `TURN_NOT_PERMITTED` or `TURN_LISTEN_FAILED`. */
+  static async open(options: StreamListenerOptions): Promise<StreamListener> {
+    const { address, port, tls } = options;
+    const server =
+      tls === undefined
+        ? createServer({ noDelay: true, keepAlive: true })
+        : createTlsServer({ ...tls, handshakeTimeout: HANDSHAKE_MS, noDelay: true, keepAlive: true });
+    server.maxConnections = MAX_CONNECTIONS;
+    try {
+      server.listen({ port, host: address, exclusive: true, backlog: 1024 });
+      await once(server, 'listening');
+    } catch (cause) {
+      throw listenError(cause, tls === undefined ? 'TCP' : 'TLS', address, port);
+    }
+    const bound = server.address();
+    const actual = typeof bound === 'object' && bound !== null ? bound.port : port;
+    const local = Endpoint.from(address, actual);
+    if (local === undefined) throw listenError(undefined, 'TCP', address, port);
+    return new StreamListener(server, options, local);
+  }
+
+  /** Where messages go; nothing is accepted before. */
+  setPort(port: ListenerPort): void {
+    this.port = port;
+  }
+
+  /** A new certificate for the handshakes to come; connections that are open go on. */
+  setCertificate(tls: SecureContextOptions): void {
+    if ('setSecureContext' in this.server) this.server.setSecureContext(tls);
+  }
+
+  send(bytes: Uint8Array, to: Endpoint): void {
+    const connection = this.connections.get(to.key);
+    if (connection?.socket.writable === true) connection.socket.write(Buffer.from(bytes));
+  }
+
+  waitingBytes(client: Endpoint): number {
+    return this.connections.get(client.key)?.socket.writableLength ?? 0;
+  }
+
+  disconnect(client: Endpoint): void {
+    this.connections.get(client.key)?.socket.destroy();
+  }
+
+  /** From here on the client's connection carries the bytes of a peer's. */
+  join(client: Endpoint, peer: Socket): boolean {
+    const connection = this.connections.get(client.key);
+    if (connection === undefined || connection.peer !== undefined) return false;
+    connection.peer = peer;
+    peer.once('close', () => connection.socket.destroy());
+    connection.socket.once('close', () => peer.destroy());
+    peer.pipe(connection.socket);
+    if (!connection.isParsing) this.handOver(connection);
+    return true;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.sweep);
+    this.port?.remove();
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+
+  private admit(socket: Socket): void {
+    socket.on('error', () => {});
+    const host = socket.remoteAddress ?? '';
+    const count = (this.perAddress.get(host) ?? 0) + 1;
+    if (count > MAX_CONNECTIONS_PER_ADDRESS) {
+      socket.destroy();
+      return;
+    }
+    this.perAddress.set(host, count);
+    this.sockets.add(socket);
+    socket.once('close', () => {
+      this.sockets.delete(socket);
+      const left = (this.perAddress.get(host) ?? 1) - 1;
+      if (left === 0) this.perAddress.delete(host);
+      else this.perAddress.set(host, left);
+    });
+  }
+
+  private begin(socket: Socket): void {
+    if (socket.destroyed) return;
+    socket.on('error', () => {});
+    const remote = Endpoint.from(socket.remoteAddress ?? '', socket.remotePort ?? 0);
+    if (remote === undefined) socket.destroy();
+    else if (this.options.expectsProxyHeader === true) this.readProxyHeader(socket, remote);
+    else this.serve(socket, remote, undefined);
+  }
+
+  private readProxyHeader(socket: Socket, balancer: Endpoint): void {
+    let waiting = Buffer.alloc(0);
+    const timer = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
+    socket.once('close', () => clearTimeout(timer));
+    const take = (chunk: Buffer): void => {
+      waiting = Buffer.concat([waiting, chunk]);
+      const header = decodeProxyHeader(waiting);
+      if (header === undefined && waiting.length < MAX_PROXY_BYTES) return;
+      socket.off('data', take);
+      clearTimeout(timer);
+      if (header === undefined || header === false) {
+        socket.destroy();
+        return;
+      }
+      this.serve(socket, header.source ?? balancer, waiting.subarray(header.length));
+    };
+    socket.on('data', take);
+  }
+
+  private serve(socket: Socket, remote: Endpoint, first: Buffer | undefined): void {
+    if (this.connections.has(remote.key)) {
+      // Only behind a balancer can two connections claim one source.
+      socket.destroy();
+      return;
+    }
+    const connection: Connection = {
+      socket,
+      remote,
+      framer: new StreamFramer(),
+      sinceMs: performance.now(),
+      peer: undefined,
+      isParsing: false,
+    };
+    this.connections.set(remote.key, connection);
+    socket.once('close', () => {
+      this.connections.delete(remote.key);
+      this.port?.closed(remote);
+    });
+    const take = (chunk: Buffer): void => this.parse(connection, chunk, take);
+    socket.on('data', take);
+    if (first !== undefined && first.length > 0) take(first);
+  }
+
+  private parse(connection: Connection, chunk: Buffer, take: (chunk: Buffer) => void): void {
+    const { port } = this;
+    if (connection.peer !== undefined) {
+      connection.peer.write(chunk);
+      return;
+    }
+    connection.isParsing = true;
+    const isSound = connection.framer.push(chunk, (message) => {
+      port?.receive(message, connection.remote);
+      return connection.peer === undefined && !connection.socket.destroyed;
+    });
+    connection.isParsing = false;
+    if (!isSound) connection.socket.destroy();
+    else if (connection.peer !== undefined) {
+      connection.socket.off('data', take);
+      this.handOver(connection);
+    }
+  }
+
+  private handOver(connection: Connection): void {
+    const { peer, socket, framer } = connection;
+    if (peer === undefined) return;
+    const rest = framer.takeRest();
+    if (rest.length > 0) peer.write(rest);
+    socket.removeAllListeners('data');
+    socket.pipe(peer);
+  }
+
+  /** Connections that never came to an allocation. */
+  private dropIdle(): void {
+    const before = performance.now() - this.options.idleMs;
+    for (const { socket, remote, sinceMs, peer } of this.connections.values()) {
+      if (sinceMs < before && peer === undefined && this.port?.hasAllocation(remote) !== true) socket.destroy();
+    }
+  }
+}
+
+/** The error of a listener that cannot be opened, with a sentence that says what to do. */
+function listenError(cause: unknown, what: string, address: string, port: number): AtollError {
+  const where = `${what} on ${address} at port ${port}`;
+  switch (errorCode(cause)) {
+    case 'EADDRINUSE':
+      return new AtollError(
+        'TURN_PORT_IN_USE',
+        `TURN cannot listen for ${where}: another program uses it; stop it or choose another port.`,
+        { cause },
+      );
+    case 'EADDRNOTAVAIL':
+      return new AtollError(
+        'TURN_ADDRESS_NOT_AVAILABLE',
+        `TURN cannot listen for ${where}: this machine does not have the address.`,
+        { cause },
+      );
+    case 'EACCES':
+    case 'EPERM':
+      return new AtollError(
+        'TURN_NOT_PERMITTED',
+        `TURN cannot listen for ${where}: this user may not; choose a port above 1023.`,
+        { cause },
+      );
+    default:
+      return new AtollError('TURN_LISTEN_FAILED', `TURN cannot listen for ${where}: ${errorCode(cause)}.`, { cause });
+  }
+}

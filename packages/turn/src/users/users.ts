@@ -1,0 +1,107 @@
+import { createHmac } from 'node:crypto';
+import type { Clock } from '@atoll/base';
+import { longTermKey, userhash } from '@atoll/stun';
+import type { CredentialStore, OauthKey, UserKey } from '../core/credentials.js';
+import type { TurnDatabase } from './turn-database.js';
+
+/** A user from the configuration. */
+export interface StaticUser {
+  readonly name: string;
+  /** The password, or `0x` and the MD5 of `user:realm:password` in hexadecimal. */
+  readonly password: string;
+}
+
+export interface UsersOptions {
+  readonly realm: string;
+  readonly users: readonly StaticUser[];
+  /** Time-limited credentials (`use-auth-secret`): then users with passwords are not looked at, as with coturn. */
+  readonly usesSecrets: boolean;
+  readonly secrets: readonly string[];
+  /** Between time and name. */
+  readonly separator: string;
+}
+
+export interface UsersComponents {
+  readonly clock: Clock;
+  readonly database: TurnDatabase | undefined;
+}
+
+/** Users from the configuration, from a database, and those whose credentials a shared secret makes. */
+export class Users implements CredentialStore {
+  readonly knowsSha256: boolean;
+  readonly userOf?: CredentialStore['userOf'];
+  private readonly components: UsersComponents;
+  private readonly options: UsersOptions;
+  private readonly own = new Map<string, UserKey>();
+
+  constructor(components: UsersComponents, options: UsersOptions) {
+    this.components = components;
+    this.options = options;
+    const hashes = new Map<string, string>();
+    for (const { name, password } of options.users) {
+      this.own.set(name, keyOf(name, options.realm, password));
+      hashes.set(userhash(name, options.realm).toString('hex'), name);
+    }
+    // A database of coturn has only MD5, and names cannot be found by their hash.
+    this.knowsSha256 =
+      components.database === undefined && [...this.own.values()].every(({ sha256 }) => sha256 !== undefined);
+    if (this.knowsSha256 && !options.usesSecrets) {
+      this.userOf = (hash, realm) =>
+        realm === options.realm ? hashes.get(Buffer.from(hash).toString('hex')) : undefined;
+    }
+  }
+
+  find(user: string, realm: string): readonly UserKey[] {
+    if (this.options.usesSecrets) return this.timeLimited(user, realm);
+    const own = realm === this.options.realm ? this.own.get(user) : undefined;
+    if (own !== undefined) return [own];
+    const md5 = this.components.database?.key(user, realm);
+    return md5 === undefined ? [] : [{ account: user, md5 }];
+  }
+
+  oauthKey(keyId: string): OauthKey | undefined {
+    const row = this.components.database?.oauthKey(keyId);
+    if (row === undefined) return undefined;
+    const length = row.as_rs_alg.toUpperCase() === 'A128GCM' ? 16 : 32;
+    const decoded = Buffer.from(row.ikm_key, 'base64');
+    if (decoded.length < length) return undefined;
+    const { timestamp, lifetime, realm } = row;
+    return {
+      key: decoded.subarray(0, length),
+      realm: realm === null || realm === '' ? undefined : realm,
+      validUntilMs: timestamp > 0 && lifetime > 0 ? 1000 * (timestamp + lifetime) : undefined,
+    };
+  }
+
+  /** Credentials of the TURN REST API: `time:name`, the password being an HMAC of it. */
+  private timeLimited(user: string, realm: string): UserKey[] {
+    const { separator, secrets } = this.options;
+    const at = user.indexOf(separator);
+    const [left, right] = at < 0 ? [user, ''] : [user.slice(0, at), user.slice(at + separator.length)];
+    const isFirst = /^\d+$/.test(left);
+    const time = isFirst ? left : right;
+    if (!/^\d{1,12}$/.test(time) || (at < 0 && !isFirst)) return [];
+    const validUntilMs = 1000 * Number(time);
+    if (validUntilMs <= this.components.clock.unixMs()) return [];
+    const account = isFirst ? right : left;
+    return [...secrets, ...(this.components.database?.secrets(realm) ?? [])].map((secret) => ({
+      ...keyOf(user, realm, timeLimitedPassword(user, secret)),
+      account,
+      validUntilMs,
+    }));
+  }
+}
+
+/** The password of a time-limited user name. */
+export function timeLimitedPassword(user: string, secret: string): string {
+  return createHmac('sha1', secret).update(user).digest('base64');
+}
+
+function keyOf(name: string, realm: string, password: string): UserKey {
+  if (/^0x[0-9a-f]{32}$/i.test(password)) return { account: name, md5: Buffer.from(password.slice(2), 'hex') };
+  return {
+    account: name,
+    md5: longTermKey(name, realm, password),
+    sha256: longTermKey(name, realm, password, 'sha256'),
+  };
+}
