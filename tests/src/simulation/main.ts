@@ -17,7 +17,19 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const simulations: Record<string, () => unknown> = {
   lookups: () => [100, 1000, 5000, 10_000].map((nodes) => show(simulateLookups({ nodes, lookups: 400 }))),
   churn: () =>
-    show(simulateChurn({ nodes: 5000, loss: 0.2, values: 2000, getsPerValue: 10, waitMs: 60 * MINUTE, share: 0.1 })),
+    show(
+      simulateChurn({
+        nodes: 5000,
+        loss: 0.2,
+        values: 2000,
+        getsPerValue: 10,
+        warmUpMs: 4 * MINUTE,
+        waitMs: 60 * MINUTE,
+        share: 0.1,
+        onProgress: (minutes, datagrams) =>
+          console.log(`${Math.round(minutes)} virtual minutes, ${(datagrams / 1e6).toFixed(1)} million datagrams`),
+      }),
+    ),
   islands: () => show(simulateIslands({ nodes: 1000, valuesPerSide: 100, apartMs: 30 * MINUTE, loss: 0.05 })),
   permanence: () => show(simulatePermanence({ nodes: 200, hours: 6, loss: 0.2 })),
   maintenance: () =>

@@ -986,9 +986,8 @@ export class DhtCore {
     const nowMs = this.parts.clock.nowMs();
     let isAnyUp = false;
     for (const state of this.families.values()) {
-      const { good, dubious } = state.table.count(nowMs);
-      const isTrying = dubious > 0 || this.engine.isPingingAddresses(state.family);
-      const now: Connectivity = good > 0 ? 'connected' : isTrying ? 'connecting' : 'disconnected';
+      const isTrying = (): boolean => state.table.hasAlive() || this.engine.isPingingAddresses(state.family);
+      const now: Connectivity = state.table.hasGood(nowMs) ? 'connected' : isTrying() ? 'connecting' : 'disconnected';
       if (now !== 'disconnected') isAnyUp = true;
       const before = state.connectivity;
       if (now === before) continue;
