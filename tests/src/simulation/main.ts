@@ -62,6 +62,7 @@ if (unknown !== undefined) {
 for (const [name, simulate] of Object.entries(simulations)) {
   if (names.length > 0 && !names.includes(name)) continue;
   console.log(`\n━━ ${name}`);
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
   const before = process.cpuUsage();
   const startedMs = performance.now();
   const figures = simulate();
@@ -69,7 +70,7 @@ for (const [name, simulate] of Object.entries(simulations)) {
   const result = {
     simulation: name,
     date: new Date().toISOString().slice(0, 10),
-    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim(),
+    commit,
     node: process.version,
     machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
     seconds: Math.round((performance.now() - startedMs) / 1000),
