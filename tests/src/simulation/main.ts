@@ -1,12 +1,13 @@
-// npm run simulate [-- NAME …]: the simulations of the DHT in their full sizes; figures go to bench/results.
+// npm run simulate [-- NAME …]: the simulations of the DHT in their full sizes; figures go to bench/results and to
+// docs/benchmarks.md. With --render nothing runs: the document is made anew from the figures that are kept.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ALL_ATTACKS, simulateAttack } from './attackers.js';
 import { simulateChurn } from './churn.js';
 import { simulateEndurance } from './endurance.js';
+import { keepResult, renderResults, type SimulationResult } from './figures.js';
 import { simulateIslands } from './islands.js';
 import { simulateLookups } from './lookups.js';
 import { simulateMaintenance, simulatePermanence } from './permanence.js';
@@ -54,6 +55,10 @@ const simulations: Record<string, () => unknown> = {
 };
 
 const names = process.argv.slice(2);
+if (names[0] === '--render') {
+  renderResults(root);
+  process.exit();
+}
 const unknown = names.find((name) => simulations[name] === undefined);
 if (unknown !== undefined) {
   console.error(`There is no simulation “${unknown}”; there are ${Object.keys(simulations).join(', ')}.`);
@@ -67,7 +72,7 @@ for (const [name, simulate] of Object.entries(simulations)) {
   const startedMs = performance.now();
   const figures = simulate();
   const { user, system } = process.cpuUsage(before);
-  const result = {
+  const result: SimulationResult = {
     simulation: name,
     date: new Date().toISOString().slice(0, 10),
     commit,
@@ -78,8 +83,7 @@ for (const [name, simulate] of Object.entries(simulations)) {
     largestMemoryMb: Math.round(process.resourceUsage().maxRSS / 1024),
     figures,
   };
-  mkdirSync(join(root, 'bench/results'), { recursive: true });
-  writeFileSync(join(root, `bench/results/simulation-${name}.json`), `${JSON.stringify(result, undefined, 2)}\n`);
+  keepResult(root, result);
   console.log(`${result.seconds} s, ${result.cpuSeconds} s of CPU, up to ${result.largestMemoryMb} MB`);
 }
 
