@@ -16,7 +16,10 @@ abstract class Hash {
 
   /** True for the all-zero hash, which counts as "not set" on the wire. */
   get isZero(): boolean {
-    return /^\0*$/.test(this.binary);
+    const { binary } = this;
+    let at = 0;
+    while (at < binary.length && binary.charCodeAt(at) === 0) at++;
+    return at === binary.length;
   }
 
   toBytes(): Buffer {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ATTACKED_LIMITS, simulateAttack } from './attackers.js';
+import { ALL_ATTACKS, ATTACKED_LIMITS, simulateAttack } from './attackers.js';
 
 test('strangers at their worst: memory stays bounded, honest gets succeed', () => {
-  const result = simulateAttack({ nodes: 60, addresses: 4, values: 20, minutes: 2, loss: 0.02 });
+  const result = simulateAttack({ nodes: 40, addresses: 4, values: 12, minutes: 1, loss: 0.02 });
   assert.ok(result.attackDatagrams > 20_000);
   assert.ok(result.foundShare >= 0.99, `${result.found} of ${result.gets} gets`);
   assert.equal(result.forgedStored, 0);
@@ -28,3 +28,25 @@ test('strangers at their worst: memory stays bounded, honest gets succeed', () =
     );
   }
 });
+
+for (const attack of ALL_ATTACKS) {
+  test(`${attack}, alone: honest gets succeed`, () => {
+    let gets = 0;
+    let found = 0;
+    for (const seed of [1, 2, 3]) {
+      const result = simulateAttack({
+        nodes: 40,
+        addresses: 4,
+        values: 10,
+        minutes: 1,
+        loss: 0.02,
+        attacks: [attack],
+        seed,
+      });
+      assert.equal(result.forgedStored, 0);
+      gets += result.gets;
+      found += result.found;
+    }
+    assert.ok(found / gets >= 0.99, `${found} of ${gets} gets`);
+  });
+}

@@ -15,7 +15,8 @@ export type Attack =
   | 'oversized'
   | 'listener flood'
   | 'storage flood'
-  | 'stolen ids';
+  | 'stolen ids'
+  | 'impersonation';
 
 export const ALL_ATTACKS: readonly Attack[] = [
   'id flood',
@@ -26,6 +27,7 @@ export const ALL_ATTACKS: readonly Attack[] = [
   'listener flood',
   'storage flood',
   'stolen ids',
+  'impersonation',
 ];
 
 export interface AttackOptions {
@@ -104,14 +106,14 @@ export function simulateAttack(options: AttackOptions): AttackResult {
   const results: boolean[] = [];
   for (const put of puts) {
     for (let i = 0; i < 3; i++) {
-      world.after(random.uniform(0, 2 * MINUTE), () => {
+      world.after(random.uniform(0, MINUTE), () => {
         swarm
           .anybody((node) => node !== put.node && node.isConnected)
           .get(put.key, ({ values }) => results.push(values.some((value) => value.equals(put.value))));
       });
     }
   }
-  attackFor(3);
+  attackFor(2);
   world.runUntil(() => results.length === puts.length * 3, 10 * MINUTE);
   const found = results.filter((ok) => ok).length;
   const forgedStored = swarm.nodes.filter((node) =>
@@ -138,6 +140,8 @@ class Attacker extends Stranger {
   private readonly ids: InfoHash[];
   private readonly captured: { bytes: Buffer; from: Endpoint }[] = [];
   private nextId = 1n << 40n;
+  /** The honest ids that it claimed to be, by whom it told so. */
+  private readonly claims = new Map<string, InfoHash[]>();
 
   constructor(swarm: Swarm, attacks: ReadonlySet<Attack>, keys: readonly InfoHash[]) {
     super(swarm);
@@ -215,6 +219,17 @@ class Attacker extends Stranger {
         this.send(this.as(core.id).replyAlive(random.uint32(), this.endpoint), target());
       }
     }
+    if (this.attacks.has('impersonation')) {
+      // As those who keep a key, above all to those who do not know them yet.
+      for (let i = 0; i < 20; i++) this.claim(random.pick(this.ours.nearest(random.pick(this.keys), 8)), target());
+    }
+  }
+
+  private claim({ core }: SwarmNode, to: Endpoint): void {
+    const claimed = this.claims.get(to.key) ?? [];
+    this.claims.set(to.key, claimed);
+    if (!claimed.includes(core.id)) claimed.push(core.id);
+    this.send(this.as(core.id).ping(this.tid()), to);
   }
 
   /** It answers what it is asked, under the id that would be nearest, to be good in everybody's table. */
@@ -224,7 +239,7 @@ class Attacker extends Stranger {
     const asked = message.key;
     const ids =
       message.kind === 'ping' ? this.ids : this.ids.filter((id) => id.binary.startsWith(asked.binary.slice(0, 5)));
-    for (const id of this.ours.random.sample(ids, 8)) {
+    for (const id of [...this.ours.random.sample(ids, 8), ...(this.claims.get(from.key) ?? [])]) {
       const encoder = this.as(id);
       if (message.kind === 'ping' || message.kind === 'update') {
         this.send(encoder.replyAlive(message.tid, from), from);

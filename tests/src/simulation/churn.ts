@@ -14,7 +14,11 @@ export interface ChurnOptions {
   readonly waitMs: number;
   /** Share of the nodes replaced every ten minutes, also before the puts and during the gets. */
   readonly share: number;
+  /** Churn before the puts, 10 minutes when left out: time for the nodes that joined all at once to be replaced by others. */
+  readonly warmUpMs?: number;
   readonly seed?: number;
+  /** Hears how far it is, every five virtual minutes. */
+  readonly onProgress?: (virtualMinutes: number, datagrams: number) => void;
 }
 
 export interface ChurnResult {
@@ -49,10 +53,15 @@ export function simulateChurn(options: ChurnOptions): ChurnResult {
   swarm.grow(options.nodes, Math.max(5, options.nodes / 60));
   let replaced = 0;
   const churn = (ms: number): void => {
-    if (options.share > 0) replaced += swarm.churnFor(ms, options.share, 10 * MINUTE);
-    else world.runFor(ms);
+    const end = world.clock.nowMs() + ms;
+    while (world.clock.nowMs() < end) {
+      const sliceMs = Math.min(5 * MINUTE, end - world.clock.nowMs());
+      if (options.share > 0) replaced += swarm.churnFor(sliceMs, options.share, 10 * MINUTE);
+      else world.runFor(sliceMs);
+      options.onProgress?.(world.clock.nowMs() / MINUTE, world.stats.sent);
+    }
   };
-  churn(10 * MINUTE);
+  churn(options.warmUpMs ?? 10 * MINUTE);
   const puts: Put[] = [];
   let acknowledged = 0;
   for (let i = 0; i < options.values; i++) {

@@ -7,14 +7,16 @@ import { Swarm } from './swarm.js';
 
 const MINUTE = 60_000;
 
-test('the id of a good node, used elsewhere, does not draw its traffic there', () => {
+test('a stranger under the id of a good node takes nothing away from it', () => {
   const swarm = new Swarm({ delayMs: [5, 20] });
   const [victim, observer] = [swarm.add(), swarm.add()];
   swarm.world.runFor(MINUTE);
   const stranger = new Stranger(swarm);
-  let asked = 0;
-  stranger.onMessage = (message) => {
-    if (message.kind !== 'reply' && message.kind !== 'error') asked++;
+  stranger.onMessage = (message, from) => {
+    const encoder = stranger.as(victim.core.id);
+    if (message.kind === 'ping') stranger.send(encoder.replyAlive(message.tid, from), from);
+    else if (message.kind === 'put') stranger.send(encoder.replyValue(message.tid, from, 1n), from);
+    else stranger.send(encoder.replyFind(message.tid, from, {}, 'x'.repeat(32)), from);
   };
   for (let i = 0; i < 20; i++) {
     stranger.send(stranger.as(victim.core.id).ping(i + 1), observer.endpoint);
@@ -24,23 +26,66 @@ test('the id of a good node, used elsewhere, does not draw its traffic there', (
   const key = swarm.randomKey();
   observer.put(key, Value.plain({ id: 1n, data: 'for the real one' }));
   swarm.world.runFor(10_000);
-  assert.equal(asked, 0);
   assert.equal(victim.core.storage.countOf(key), 1);
+  const good = [...(observer.core.table(4)?.nodes() ?? [])].filter((node) => node.isGood(swarm.world.clock.nowMs()));
+  assert.ok(good.some((node) => node.endpoint.key === victim.endpoint.key));
 });
 
-test('a node that moved to another address is followed within seconds', () => {
+test('an id that is used first by a stranger is still found where it is', () => {
   const swarm = new Swarm({ delayMs: [5, 20] });
   const [first, observer] = [swarm.add(), swarm.add()];
   swarm.world.runFor(MINUTE);
-  const { id } = first.core;
-  swarm.remove(first);
-  const moved = swarm.add({ id });
+  const stranger = new Stranger(swarm);
+  const id = swarm.randomKey();
+  stranger.onMessage = (message, from) => {
+    if (message.kind === 'ping') stranger.send(stranger.as(id).replyAlive(message.tid, from), from);
+  };
+  for (let i = 0; i < 5; i++) {
+    for (const port of [4222, 4223, 4224, 4225]) {
+      swarm.world.inject(stranger.as(id).ping(i + 1), stranger.endpoint.withPort(port), observer.endpoint);
+    }
+    swarm.world.runFor(2000);
+  }
+  assert.ok(observer.core.cachedNodes(4) <= 3, 'not more than two records for one id at one address');
+  const real = swarm.add({ id });
   swarm.world.runFor(4000);
   const key = swarm.randomKey();
-  observer.put(key, Value.plain({ id: 1n, data: 'found again' }));
-  swarm.world.runFor(2000);
-  assert.equal(moved.core.storage.countOf(key), 1);
+  observer.put(key, Value.plain({ id: 1n, data: 'found' }));
+  swarm.world.runFor(5000);
+  assert.deepEqual(
+    [first, real].map(({ core }) => core.storage.countOf(key)),
+    [1, 1],
+  );
 });
+
+for (const isSameHost of [false, true]) {
+  const where = isSameHost ? 'port' : 'address';
+  test(`a node that starts anew at another ${where} is followed within seconds`, () => {
+    const swarm = new Swarm({ delayMs: [5, 20] });
+    const [first, observer] = [swarm.add(), swarm.add()];
+    swarm.world.runFor(MINUTE);
+    const key = swarm.randomKey();
+    observer.put(key, Value.plain({ id: 1n, data: 'before' }), true);
+    observer.core.listen(swarm.randomKey(), Query.all, () => true);
+    swarm.world.runFor(MINUTE);
+    assert.equal(first.core.storage.countOf(key), 1);
+    const { id } = first.core;
+    const address = isSameHost ? first.endpoint.host : undefined;
+    swarm.remove(first);
+    const moved = swarm.add({ id }, address, isSameHost ? 5000 : undefined);
+    swarm.world.runFor(4000);
+    observer.put(key, Value.plain({ id: 2n, data: 'after' }));
+    swarm.world.runFor(2000);
+    assert.deepEqual(
+      [moved.core.storage.get(key, 1n), moved.core.storage.get(key, 2n)].map((stored) => stored?.value.data.toString()),
+      ['before', 'after'],
+    );
+    assert.equal(
+      [...(observer.core.table(4)?.nodes() ?? [])].filter((node) => node.endpoint.key === moved.endpoint.key).length,
+      1,
+    );
+  });
+}
 
 test('answers name nodes of other addresses beside a crowd of one', () => {
   const swarm = new Swarm({ delayMs: [5, 20] });

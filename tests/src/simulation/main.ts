@@ -1,12 +1,13 @@
-// npm run simulate [-- NAME …]: the simulations of the DHT in their full sizes; figures go to bench/results.
+// npm run simulate [-- NAME …]: the simulations of the DHT in their full sizes; figures go to bench/results and to
+// docs/benchmarks.md. With --render nothing runs: the document is made anew from the figures that are kept.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ALL_ATTACKS, simulateAttack } from './attackers.js';
 import { simulateChurn } from './churn.js';
 import { simulateEndurance } from './endurance.js';
+import { keepResult, renderResults, type SimulationResult } from './figures.js';
 import { simulateIslands } from './islands.js';
 import { simulateLookups } from './lookups.js';
 import { simulateMaintenance, simulatePermanence } from './permanence.js';
@@ -17,7 +18,19 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const simulations: Record<string, () => unknown> = {
   lookups: () => [100, 1000, 5000, 10_000].map((nodes) => show(simulateLookups({ nodes, lookups: 400 }))),
   churn: () =>
-    show(simulateChurn({ nodes: 5000, loss: 0.2, values: 2000, getsPerValue: 10, waitMs: 60 * MINUTE, share: 0.1 })),
+    show(
+      simulateChurn({
+        nodes: 5000,
+        loss: 0.2,
+        values: 2000,
+        getsPerValue: 10,
+        warmUpMs: 4 * MINUTE,
+        waitMs: 60 * MINUTE,
+        share: 0.1,
+        onProgress: (minutes, datagrams) =>
+          console.log(`${Math.round(minutes)} virtual minutes, ${(datagrams / 1e6).toFixed(1)} million datagrams`),
+      }),
+    ),
   islands: () => show(simulateIslands({ nodes: 1000, valuesPerSide: 100, apartMs: 30 * MINUTE, loss: 0.05 })),
   permanence: () => show(simulatePermanence({ nodes: 200, hours: 6, loss: 0.2 })),
   maintenance: () =>
@@ -42,6 +55,10 @@ const simulations: Record<string, () => unknown> = {
 };
 
 const names = process.argv.slice(2);
+if (names[0] === '--render') {
+  renderResults(root);
+  process.exit();
+}
 const unknown = names.find((name) => simulations[name] === undefined);
 if (unknown !== undefined) {
   console.error(`There is no simulation “${unknown}”; there are ${Object.keys(simulations).join(', ')}.`);
@@ -50,14 +67,15 @@ if (unknown !== undefined) {
 for (const [name, simulate] of Object.entries(simulations)) {
   if (names.length > 0 && !names.includes(name)) continue;
   console.log(`\n━━ ${name}`);
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
   const before = process.cpuUsage();
   const startedMs = performance.now();
   const figures = simulate();
   const { user, system } = process.cpuUsage(before);
-  const result = {
+  const result: SimulationResult = {
     simulation: name,
     date: new Date().toISOString().slice(0, 10),
-    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim(),
+    commit,
     node: process.version,
     machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
     seconds: Math.round((performance.now() - startedMs) / 1000),
@@ -65,8 +83,7 @@ for (const [name, simulate] of Object.entries(simulations)) {
     largestMemoryMb: Math.round(process.resourceUsage().maxRSS / 1024),
     figures,
   };
-  mkdirSync(join(root, 'bench/results'), { recursive: true });
-  writeFileSync(join(root, `bench/results/simulation-${name}.json`), `${JSON.stringify(result, undefined, 2)}\n`);
+  keepResult(root, result);
   console.log(`${result.seconds} s, ${result.cpuSeconds} s of CPU, up to ${result.largestMemoryMb} MB`);
 }
 

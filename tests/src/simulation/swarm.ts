@@ -45,12 +45,12 @@ export class SwarmNode {
   private readonly swarm: Swarm;
   private readonly wake: (dueMs: number) => void;
 
-  constructor(swarm: Swarm, options: DhtCoreOptions, address?: string) {
+  constructor(swarm: Swarm, options: DhtCoreOptions, address?: string, port = PORT) {
     const { world } = swarm;
     this.swarm = swarm;
     this.bornMs = world.clock.nowMs();
     this.host = world.host(address === undefined ? {} : { address });
-    this.socket = this.host.open(PORT, (bytes, from) => {
+    this.socket = this.host.open(port, (bytes, from) => {
       this.tap?.(bytes, from, false);
       this.core.receive(bytes, from);
     });
@@ -155,8 +155,8 @@ export class Swarm {
   }
 
   /** A new node, which starts to join at once. */
-  add(options: DhtCoreOptions = {}, address?: string): SwarmNode {
-    const node = new SwarmNode(this, { ...this.core, ...options }, address);
+  add(options: DhtCoreOptions = {}, address?: string, port?: number): SwarmNode {
+    const node = new SwarmNode(this, { ...this.core, ...options }, address, port);
     this.nodes.push(node);
     if (this.nodes.length > 1) node.core.startBootstrap();
     return node;

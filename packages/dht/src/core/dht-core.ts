@@ -14,7 +14,7 @@ import { DEFAULT_LISTENER_LIMITS, type ListenerLimits, RemoteListeners } from '.
 import { LostNodes } from './lost-nodes.js';
 import { maintainBuckets, maintainNeighborhood } from './maintenance.js';
 import { NodeCache } from './node-cache.js';
-import type { NodeRecord } from './node-record.js';
+import { NodeRecord } from './node-record.js';
 import { Pacer } from './pacer.js';
 import { PublicAddress } from './public-address.js';
 import { DEFAULT_RATE_LIMITS, RateLimiter, type RateLimits } from './rate-limiter.js';
@@ -94,7 +94,7 @@ const MAINTAIN_STORAGE_MS = 10 * 60_000;
 const MAX_SEARCHES = 1_048_576;
 /** While somebody answered within this time, in ms, the network is there, whatever becomes of one search. */
 const SURE_OF_NETWORK_MS = 60_000;
-/** A node whose id is also used at another address is asked whether it is still there, at most so often, in ms. */
+/** A node whose id begins to be used at another address is asked whether it is still there, at most so often, in ms. */
 const CHALLENGE_EVERY_MS = 2 * 60_000;
 const USER_AGENT = 'at1';
 
@@ -236,8 +236,7 @@ export class DhtCore {
       return;
     }
     if (message.id.isZero || message.id.binary === this.id.binary) return this.drop('no sender or ourselves');
-    const isAnswer = message.kind === 'reply' || message.kind === 'error' || message.kind === 'legacyUpdate';
-    if (!isAnswer && !this.limiter.accept(from, nowMs)) return this.drop('rate limit');
+    if (!isAnswer(message) && !this.limiter.accept(from, nowMs)) return this.drop('rate limit');
     if (message.valueSizes !== undefined) this.receiveHeader(message, from, state, nowMs);
     else this.process(message, from, state, nowMs);
   }
@@ -284,6 +283,7 @@ export class DhtCore {
     if (state === undefined || id.isZero || id.equals(this.id) || isMartian(endpoint)) return;
     const nowMs = this.parts.clock.nowMs();
     const node = state.cache.get(id, endpoint, nowMs);
+    if (node === undefined) return;
     this.newNode(state, node, 0, nowMs);
     this.updateConnectivity();
   }
@@ -553,10 +553,10 @@ export class DhtCore {
   private receiveHeader(message: Message, from: Endpoint, state: FamilyState, nowMs: number): void {
     if (message.kind === 'reply') {
       // Only what we asked for, from where we asked: nobody may make us hold memory.
-      const node = state.cache.find(message.id);
+      const node = state.cache.find(message.id, from);
       const request = node === undefined ? undefined : this.engine.peek(node, message.tid);
       const isSocket = node?.sockets?.has(message.tid) ?? false;
-      if (node === undefined || (request === undefined && !isSocket) || node.endpoint.key !== from.key) {
+      if (node === undefined || (request === undefined && !isSocket)) {
         return this.drop('fragments: unasked');
       }
       if (request !== undefined) request.hasHeader = true;
@@ -575,14 +575,15 @@ export class DhtCore {
   private mayBringParts(message: Message, from: Endpoint, state: FamilyState): boolean {
     if (message.kind === 'put') return this.tokens.isValid(message.token, from);
     if (message.kind !== 'update') return false;
-    return state.cache.find(message.id)?.sockets?.has(message.socketId ?? 0) ?? false;
+    for (const node of state.cache.withId(message.id)) if (this.provesItself(message, node)) return true;
+    return false;
   }
 
   private process(message: Message, from: Endpoint, state: FamilyState, nowMs: number): void {
-    let node = state.cache.find(message.id);
-    if (node === undefined) node = state.cache.get(message.id, from, nowMs);
-    else if (node.endpoint.key !== from.key && node.isLikelyAtItsAddress(nowMs) && !this.provesItself(message, node)) {
-      this.processFromElsewhere(message, node, from, nowMs);
+    const node = state.cache.find(message.id, from) ?? this.newSender(message, from, state, nowMs);
+    if (node === undefined) {
+      // Answered all the same, but not remembered.
+      if (!isAnswer(message)) this.server.handle(message, new NodeRecord(message.id, from, this.parts.random), from);
       return;
     }
     const wasLost = node.isExpired;
@@ -615,23 +616,36 @@ export class DhtCore {
   }
 
   /**
-   * A message under the id of a node that is known at another address. The node may have moved; or a stranger uses its
-   * id, to which our messages must not go. It is answered, and the address is followed once the old one is silent.
+   * Who sends a message from an address where its id was not known. A node that shows that it is one we know has moved,
+   * and is followed (protocol/dht.md 28, trap 19). Anybody else is somebody new, even under an id that is known: perhaps
+   * that node started anew, perhaps a stranger uses its id. Neither takes the place of the other; where nobody answers
+   * any more, that one is given up.
    */
-  private processFromElsewhere(message: Message, node: NodeRecord, from: Endpoint, nowMs: number): void {
-    if (message.kind === 'reply' || message.kind === 'error' || message.kind === 'legacyUpdate') {
-      return this.drop('answer from elsewhere');
+  private newSender(message: Message, from: Endpoint, state: FamilyState, nowMs: number): NodeRecord | undefined {
+    let isKnownId = false;
+    for (const other of state.cache.withId(message.id)) {
+      if (this.provesItself(message, other)) return other;
+      isKnownId = true;
     }
-    this.stats.requests++;
-    this.server.handle(message, node, from);
-    if (node.challengedMs > nowMs - CHALLENGE_EVERY_MS) return;
-    node.challengedMs = nowMs;
-    const before = node.endpoint;
-    const follow = (): void => {
-      if (node.replyTimeMs < nowMs && node.endpoint === before) node.endpoint = from;
-    };
-    // Three datagrams in a good two seconds: the next repetition of anything on its way to it goes to the new address.
-    this.ping(node, () => this.ping(node, follow));
+    if (!isKnownId) return state.cache.add(message.id, from, nowMs);
+    if (isAnswer(message) && !this.engine.isPinged(from, message.tid)) {
+      this.drop('answer from elsewhere');
+      return undefined;
+    }
+    const node = state.cache.add(message.id, from, nowMs);
+    if (node === undefined) {
+      this.drop('too many addresses of one id');
+      return undefined;
+    }
+    for (const other of state.cache.withId(message.id)) {
+      if (other === node) continue;
+      // Where the one was looked for, the other may have what is sought.
+      if (!message.isClient) for (const search of [...(other.searches ?? [])]) search.insert(node, nowMs);
+      if (other.isExpired || other.challengedMs > nowMs - CHALLENGE_EVERY_MS) continue;
+      other.challengedMs = nowMs;
+      this.ping(other);
+    }
+    return node;
   }
 
   private processReply(message: Message, node: NodeRecord, from: Endpoint, state: FamilyState, nowMs: number): void {
@@ -690,6 +704,7 @@ export class DhtCore {
             : endpoint;
         if (isMartian(reachable) || this.blocked.has(reachable)) continue;
         const node = state.cache.get(id, reachable, nowMs);
+        if (node === undefined) continue;
         if (node.revive(nowMs) && node.searches !== undefined) {
           for (const search of node.searches) search.stepSoon();
         }
@@ -859,13 +874,10 @@ export class DhtCore {
     };
   }
 
-  private ping(node: NodeRecord, onFirstTimeout?: () => void): void {
+  private ping(node: NodeRecord): void {
     const tid = node.nextTid();
     const packet = Buffer.from(this.encoder.ping(tid));
-    this.engine.send(node, tid, 'ping', [packet], {
-      onReply: () => {},
-      ...(onFirstTimeout === undefined ? {} : { onFirstTimeout }),
-    });
+    this.engine.send(node, tid, 'ping', [packet], { onReply: () => {} });
   }
 
   private searchFor(state: FamilyState, key: InfoHash): Search | undefined {
@@ -986,9 +998,8 @@ export class DhtCore {
     const nowMs = this.parts.clock.nowMs();
     let isAnyUp = false;
     for (const state of this.families.values()) {
-      const { good, dubious } = state.table.count(nowMs);
-      const isTrying = dubious > 0 || this.engine.isPingingAddresses(state.family);
-      const now: Connectivity = good > 0 ? 'connected' : isTrying ? 'connecting' : 'disconnected';
+      const isTrying = (): boolean => state.table.hasAlive() || this.engine.isPingingAddresses(state.family);
+      const now: Connectivity = state.table.hasGood(nowMs) ? 'connected' : isTrying() ? 'connecting' : 'disconnected';
       if (now !== 'disconnected') isAnyUp = true;
       const before = state.connectivity;
       if (now === before) continue;
@@ -1011,4 +1022,8 @@ export class DhtCore {
       this.scheduler.move(job, this.parts.clock.nowMs() + waitMs());
     });
   }
+}
+
+function isAnswer({ kind }: Message): boolean {
+  return kind === 'reply' || kind === 'error' || kind === 'legacyUpdate';
 }

@@ -73,7 +73,7 @@ export class RemoteListeners {
     version: number,
     nowMs: number,
   ): RemoteListener | 'renewed' | undefined {
-    const own = `${node.id.binary}${node.family}${socketId}`;
+    const own = `${node.id.binary}${node.endpoint.key}${socketId}`;
     let ofKey = this.keys.get(key.binary);
     const known = ofKey?.byOwn.get(own);
     if (known !== undefined) {

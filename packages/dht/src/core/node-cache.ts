@@ -6,11 +6,18 @@ import { NODE_EXPIRE_MS, NodeRecord } from './node-record.js';
 /** Nodes remembered per family. Held ones (in a table, a search, a listener) do not count as room to make. */
 const MAX_NODES = 8192;
 
-/** Every node known in one family: one record for one id (protocol/dht.md 16, node cache). */
+/** Addresses that one id is remembered at: as many as could be the keepers of a key, and as many again. */
+const MAX_SAME_ID = 16;
+/** Of them at one address: where a node is and where it moved to. */
+const MAX_SAME_ID_AND_ADDRESS = 2;
+
+/** Every node known in one family: one record for one id at one address (protocol/dht.md 16, node cache). */
 export class NodeCache {
   readonly family: Family;
   private readonly random: RandomSource;
+  /** By id; nodes that use the same id hang on each other. */
   private readonly nodes = new Map<string, NodeRecord>();
+  private count = 0;
 
   constructor(family: Family, random: RandomSource) {
     this.family = family;
@@ -18,28 +25,60 @@ export class NodeCache {
   }
 
   get size(): number {
-    return this.nodes.size;
+    return this.count;
   }
 
-  [Symbol.iterator](): IterableIterator<NodeRecord> {
-    return this.nodes.values();
+  *[Symbol.iterator](): IterableIterator<NodeRecord> {
+    for (const first of this.nodes.values()) yield* chain(first);
   }
 
-  find(id: InfoHash): NodeRecord | undefined {
-    return this.nodes.get(id.binary);
+  /** The record of a node at an address. */
+  find(id: InfoHash, endpoint: Endpoint): NodeRecord | undefined {
+    let node = this.nodes.get(id.binary);
+    while (node !== undefined && node.endpoint.key !== endpoint.key) node = node.sibling;
+    return node;
+  }
+
+  /** All nodes that use an id. */
+  withId(id: InfoHash): Iterable<NodeRecord> {
+    return chain(this.nodes.get(id.binary));
   }
 
   /**
-   * The record of a node that sent us something, or that another told us of. An address heard from others replaces
-   * the known one only when the node was silent for ten minutes (protocol/dht.md 4), or did not answer there.
+   * The record of a node that another told us of; undefined when too many use its id. One that was silent for ten
+   * minutes (protocol/dht.md 4), or does not answer, is taken to have moved there; one that answers where it is stays,
+   * and the other is remembered beside it.
    */
-  get(id: InfoHash, endpoint: Endpoint, nowMs: number): NodeRecord {
-    let node = this.nodes.get(id.binary);
-    if (node === undefined) {
-      if (this.nodes.size >= MAX_NODES) this.makeRoom(nowMs);
-      node = new NodeRecord(id, endpoint, this.random);
-      this.nodes.set(id.binary, node);
-    } else if (node.endpoint.key !== endpoint.key && node.mayBeElsewhere(nowMs)) node.moved(endpoint);
+  get(id: InfoHash, endpoint: Endpoint, nowMs: number): NodeRecord | undefined {
+    const known = this.find(id, endpoint);
+    if (known !== undefined) return known;
+    for (const node of this.withId(id)) {
+      if (!node.mayBeElsewhere(nowMs)) continue;
+      node.moved(endpoint);
+      return node;
+    }
+    return this.add(id, endpoint, nowMs);
+  }
+
+  /** A record for a node at an address where it was not known; undefined when too many use its id. */
+  add(id: InfoHash, endpoint: Endpoint, nowMs: number): NodeRecord | undefined {
+    let sameId = 0;
+    let sameAddress = 0;
+    for (const node of this.withId(id)) {
+      if (node.isExpired) continue;
+      sameId++;
+      if (isSameAddress(node.endpoint, endpoint)) sameAddress++;
+    }
+    if (sameId >= MAX_SAME_ID || sameAddress >= MAX_SAME_ID_AND_ADDRESS) return undefined;
+    if (this.count >= MAX_NODES) this.makeRoom(nowMs);
+    const node = new NodeRecord(id, endpoint, this.random);
+    const first = this.nodes.get(id.binary);
+    if (first === undefined) this.nodes.set(id.binary, node);
+    else {
+      node.sibling = first.sibling;
+      first.sibling = node;
+    }
+    this.count++;
     return node;
   }
 
@@ -50,7 +89,7 @@ export class NodeCache {
   nearest(target: InfoHash, count: number): NodeRecord[] {
     const best: NodeRecord[] = [];
     const crowd: NodeRecord[] = [];
-    for (const node of this.nodes.values()) {
+    for (const node of this) {
       if (node.isExpired || node.isClient) continue;
       const farthest = best[count - 1];
       if (farthest !== undefined && compareDistance(target, node.id, farthest.id) >= 0) continue;
@@ -70,15 +109,29 @@ export class NodeCache {
 
   /** Forgets nodes that nothing holds and that were silent for long, or never spoke. */
   sweep(nowMs: number): void {
-    for (const [key, node] of this.nodes) {
-      if (node.holds > 0 || node.hasPendingRequests || node.sockets !== undefined) continue;
-      if (node.isRemovable(nowMs) || node.timeMs < nowMs - 6 * NODE_EXPIRE_MS) this.nodes.delete(key);
+    for (const node of this) {
+      if (isHeld(node)) continue;
+      if (node.isRemovable(nowMs) || node.timeMs < nowMs - 6 * NODE_EXPIRE_MS) this.remove(node);
     }
   }
 
   /** After a change of connectivity every node may be reachable again (protocol/dht.md 17). */
   resetAll(): void {
-    for (const node of this.nodes.values()) node.reset();
+    for (const node of this) node.reset();
+  }
+
+  private remove(node: NodeRecord): void {
+    const first = this.nodes.get(node.id.binary);
+    if (first === node) {
+      if (node.sibling === undefined) this.nodes.delete(node.id.binary);
+      else this.nodes.set(node.id.binary, node.sibling);
+    } else {
+      let before = first;
+      while (before !== undefined && before.sibling !== node) before = before.sibling;
+      if (before === undefined) return;
+      before.sibling = node.sibling;
+    }
+    this.count--;
   }
 
   /**
@@ -87,20 +140,31 @@ export class NodeCache {
    */
   private makeRoom(nowMs: number): void {
     let looked = 0;
-    let spare: string | undefined;
-    for (const [key, node] of this.nodes) {
-      const isHeld = node.holds > 0 || node.hasPendingRequests || node.sockets !== undefined;
-      if (!isHeld && !node.isGood(nowMs)) {
-        this.nodes.delete(key);
-        return;
+    let spare: NodeRecord | undefined;
+    for (const [key, first] of this.nodes) {
+      for (const node of chain(first)) {
+        if (isHeld(node)) continue;
+        if (!node.isGood(nowMs)) {
+          this.remove(node);
+          return;
+        }
+        spare ??= node;
       }
-      if (!isHeld) spare ??= key;
       this.nodes.delete(key);
-      this.nodes.set(key, node);
+      this.nodes.set(key, first);
       if (++looked >= 32) break;
     }
-    if (spare !== undefined) this.nodes.delete(spare);
+    if (spare !== undefined) this.remove(spare);
   }
+}
+
+/** A node and the others that use its id. */
+function* chain(first: NodeRecord | undefined): IterableIterator<NodeRecord> {
+  for (let node = first; node !== undefined; node = node.sibling) yield node;
+}
+
+function isHeld(node: NodeRecord): boolean {
+  return node.holds > 0 || node.hasPendingRequests || node.sockets !== undefined;
 }
 
 function insertByDistance(target: InfoHash, nodes: NodeRecord[], node: NodeRecord, count: number): void {

@@ -24,7 +24,8 @@ export interface ListenSocket {
 /**
  * All that is known of one remote node in one family (protocol/dht.md 5).
  *
- * There is never a second record for the same id and family, so holding a record is holding the node.
+ * There is never a second record for the same id at the same address, so holding a record is holding the node. Ids are
+ * not proven by anything: the same id at another address is another node until it shows that it is the same.
  */
 export class NodeRecord {
   readonly id: InfoHash;
@@ -39,6 +40,8 @@ export class NodeRecord {
   /** Last time it answered us, ms of the clock. */
   replyTimeMs = Number.NEGATIVE_INFINITY;
   isExpired = false;
+  /** Another node that uses the same id, at another address. */
+  sibling: NodeRecord | undefined = undefined;
   /** How many tables, searches and listeners hold on to it; only unheld records may be forgotten. */
   holds = 0;
   private token = '';
@@ -66,11 +69,6 @@ export class NodeRecord {
 
   isGood(nowMs: number): boolean {
     return !this.isExpired && this.replyTimeMs >= nowMs - NODE_GOOD_MS && this.timeMs >= nowMs - NODE_EXPIRE_MS;
-  }
-
-  /** Whether its address is not to be given up for the mere word of another: heard there lately, or not tried yet. */
-  isLikelyAtItsAddress(nowMs: number): boolean {
-    return !this.isExpired && (!this.isOld(nowMs) || this.timeMs === Number.NEGATIVE_INFINITY);
   }
 
   isOld(nowMs: number): boolean {
@@ -121,15 +119,17 @@ export class NodeRecord {
     this.expiredMs = nowMs;
   }
 
-  /** Whether others may know better where it is: it never answered there, does not any more, or was long silent. */
+  /** Whether others may know better where it is: it does not answer there any more, or was long silent. */
   mayBeElsewhere(nowMs: number): boolean {
-    return this.isExpired || this.isOld(nowMs) || this.replyTimeMs === Number.NEGATIVE_INFINITY;
+    return this.isExpired || (this.timeMs !== Number.NEGATIVE_INFINITY && this.isOld(nowMs));
   }
 
   /** Others say that it is somewhere else than where it does not answer: to be asked there at once. */
   moved(endpoint: Endpoint): void {
     this.endpoint = endpoint;
     this.expiredMs = Number.NEGATIVE_INFINITY;
+    this.replyTimeMs = Number.NEGATIVE_INFINITY;
+    this.token = '';
   }
 
   /**

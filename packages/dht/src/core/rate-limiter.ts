@@ -1,5 +1,8 @@
 import type { Endpoint } from '@atoll/base';
 
+/** Events of one window remembered at first: so few that thousands of quiet addresses take little memory. */
+const FIRST_EVENTS = 4;
+
 /** Accepts at most `quota` events in any second. */
 class SlidingWindow {
   private readonly quota: number;
@@ -10,7 +13,7 @@ class SlidingWindow {
 
   constructor(quota: number) {
     this.quota = quota;
-    this.accepted = new Float64Array(Math.min(16, quota));
+    this.accepted = new Float64Array(Math.min(FIRST_EVENTS, quota));
   }
 
   /** Whether one more event fits; records it when it does. */
@@ -49,6 +52,8 @@ export const DEFAULT_RATE_LIMITS: RateLimits = { perSecond: 8192, perSecondAndAd
 
 /** Addresses whose rate is remembered; beyond it only the limit in all holds for newcomers. */
 const MAX_ADDRESSES = 16_384;
+/** Requests between two cleanings at least. */
+const CLEAN_EVERY = 64;
 
 /** Sliding-window limits on requests (protocol/dht.md 15.1). Replies and errors are never limited. */
 export class RateLimiter {
@@ -70,7 +75,8 @@ export class RateLimiter {
         window = new SlidingWindow(this.perAddress);
         this.addresses.set(address, window);
       }
-      if (++this.sinceCleaning >= this.perAddress) this.clean(nowMs);
+      // As often as costs no more than the requests themselves: an address that is silent for a second needs no memory.
+      if (++this.sinceCleaning >= Math.max(CLEAN_EVERY, this.addresses.size)) this.clean(nowMs);
       if (window !== undefined && !window.accept(nowMs)) return false;
     }
     return this.total === undefined || this.total.accept(nowMs);

@@ -156,6 +156,11 @@ export class RequestEngine {
     return true;
   }
 
+  /** Whether an address was pinged with this transaction. */
+  isPinged(endpoint: Endpoint, tid: number): boolean {
+    return this.addressPings.get(tid)?.endpoint.key === endpoint.key;
+  }
+
   /** Ends a request without telling anybody. */
   cancel(request: Request | undefined): void {
     if (request?.isPending) this.end(request);

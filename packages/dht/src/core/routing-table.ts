@@ -6,6 +6,8 @@ import type { NodeRecord } from './node-record.js';
 /** Nodes per bucket, and nodes per answer. */
 export const BUCKET_NODES = 8;
 const ID_BITS = 160;
+/** Far buckets of a node that serves newcomers split up to this depth (protocol/dht.md 16). */
+const MAX_BOOTSTRAP_DEPTH = 6;
 
 /** How sure we are of a node: heard about, heard from, answered us (protocol/dht.md 16). */
 export type Confirm = 0 | 1 | 2;
@@ -110,12 +112,13 @@ export class RoutingTable {
         this.insert(bucket, node);
         return true;
       }
-      const dubious = bucket.nodes.filter((known) => !known.isGood(nowMs));
-      const toPing = dubious.find((known) => !known.hasPendingRequests);
-      if (toPing !== undefined) this.parts.ping(toPing);
-      const depth = this.depth(index);
-      const maySplit = isOwn || (isBootstrap && depth < 6);
-      if (maySplit && depth < ID_BITS && (dubious.length === 0 || this.buckets.length === 1)) {
+      const isAllGood = bucket.nodes.every((known) => known.isGood(nowMs));
+      if (!isAllGood) {
+        const toPing = bucket.nodes.find((known) => !known.isGood(nowMs) && !known.hasPendingRequests);
+        if (toPing !== undefined) this.parts.ping(toPing);
+      }
+      const maySplit = (isOwn || isBootstrap) && (isAllGood || this.buckets.length === 1);
+      if (maySplit && this.depth(index) < (isOwn ? ID_BITS : MAX_BOOTSTRAP_DEPTH)) {
         this.split(index);
         continue;
       }
@@ -170,6 +173,16 @@ export class RoutingTable {
   /** Whether any node of the table answered us since then, ms of the clock. */
   wasAnsweredSince(sinceMs: number): boolean {
     return this.buckets.some((bucket) => bucket.nodes.some((node) => !node.isExpired && node.replyTimeMs >= sinceMs));
+  }
+
+  /** Whether any node is good: mostly the first one looked at, while counting would look at all. */
+  hasGood(nowMs: number): boolean {
+    return this.buckets.some((bucket) => bucket.nodes.some((node) => node.isGood(nowMs)));
+  }
+
+  /** Whether any node is not known to be gone. */
+  hasAlive(): boolean {
+    return this.buckets.some((bucket) => bucket.nodes.some((node) => !node.isExpired));
   }
 
   /** Numbers of good, dubious (neither good nor gone) and incoming-only nodes. */
@@ -251,7 +264,9 @@ function countOfAddress(nodes: readonly NodeRecord[], length: number, node: Node
 /** Which node of a full bucket is not the only one of its address, and gives way to one of a new address; or -1. */
 function crowded(nodes: readonly NodeRecord[], newcomer: NodeRecord): number {
   if (countOfAddress(nodes, nodes.length, newcomer) > 0) return -1;
-  return nodes.findIndex((node) => countOfAddress(nodes, nodes.length, node) > 1);
+  return nodes.findIndex((node, index) =>
+    nodes.some((other, at) => at !== index && isSameAddress(other.endpoint, node.endpoint)),
+  );
 }
 
 /** Insertion sort: the lists are short. */
