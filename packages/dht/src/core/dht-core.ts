@@ -931,7 +931,8 @@ export class DhtCore {
   private nodeReturned(node: NodeRecord, state: FamilyState, nowMs: number): void {
     this.lost.remove(node);
     if (node.isClient) return;
-    state.searches.offer(node, nowMs);
+    // All of them: one that knew it says nothing about one that began when it was away.
+    for (const search of state.searches) if (search.offer(node, nowMs)) search.stepSoon();
     if (node.searches !== undefined) for (const search of [...node.searches]) search.nodeReturned(node);
   }
 
