@@ -19,6 +19,7 @@ const PEERS = [
   'openssl',
   'gnutls-bin',
   'coturn',
+  'chromium',
 ];
 const MINUTE = 60_000;
 let passed = 0;
