@@ -240,7 +240,7 @@ const steps = [
   },
   {
     name: 'interop',
-    run: testStep(ring('interop'), { limitMs: 10 * MINUTE, concurrency: 1 }),
+    run: testStep(ring('interop'), { limitMs: 20 * MINUTE, concurrency: 1 }),
     exists: hasRing('interop'),
     needsPeers: true,
   },
