@@ -20,6 +20,7 @@ const PEERS = [
   'gnutls-bin',
   'postgresql',
   'coturn',
+  'chromium',
 ];
 const MINUTE = 60_000;
 let passed = 0;
@@ -243,7 +244,7 @@ const steps = [
   },
   {
     name: 'interop',
-    run: testStep(ring('interop'), { limitMs: 16 * MINUTE, concurrency: 2 }),
+    run: testStep(ring('interop'), { limitMs: 20 * MINUTE, concurrency: 2 }),
     exists: hasRing('interop'),
     needsPeers: true,
   },
