@@ -37,7 +37,7 @@ for (const attack of ALL_ATTACKS) {
       const result = simulateAttack({
         nodes: 40,
         addresses: 4,
-        values: 10,
+        values: 12,
         minutes: 1,
         loss: 0.02,
         attacks: [attack],
