@@ -215,6 +215,8 @@ async function newerNode() {
 
 const unitTests = () => filesBelow(join(root, 'packages'), /\.test\.js$/).filter((path) => path.includes('/dist/'));
 const ring = (name) => () => filesBelow(join(root, 'tests/dist', name), /\.test\.js$/);
+const interop = ring('interop');
+const JAMI = /\/(jami-bootstrap|proxy-jamid|push|name-server|turn-jami)\.test\.js$/;
 const hasRing = (name) => existsSync(join(root, 'tests/src', name));
 
 const steps = [
@@ -244,7 +246,14 @@ const steps = [
   },
   {
     name: 'interop',
-    run: testStep(ring('interop'), { limitMs: 20 * MINUTE, concurrency: 2 }),
+    run: testStep(() => interop().filter((path) => !JAMI.test(path)), { limitMs: 15 * MINUTE, concurrency: 2 }),
+    exists: hasRing('interop'),
+    needsPeers: true,
+  },
+  {
+    // Real Jami daemons throw packets away that waited 0.65 s: they get the machine for themselves.
+    name: 'interop-jami',
+    run: testStep(() => interop().filter((path) => JAMI.test(path)), { limitMs: 15 * MINUTE, concurrency: 1 }),
     exists: hasRing('interop'),
     needsPeers: true,
   },
