@@ -115,10 +115,14 @@ export class Exchange {
     return new Promise<Buffer>((resolve, reject) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
-      const timer = setTimeout(
-        () => end(new HttpError(408, 'HTTP_BODY_LATE', `The body did not come within ${maxMs} ms.`)),
-        maxMs,
-      );
+      let timer: NodeJS.Timeout | undefined;
+      // Most bodies come with their header and need no timer.
+      const soon = setImmediate(() => {
+        timer = setTimeout(
+          () => end(new HttpError(408, 'HTTP_BODY_LATE', `The body did not come within ${maxMs} ms.`)),
+          maxMs,
+        );
+      });
       const take = (chunk: Buffer): void => {
         bytes += chunk.length;
         if (bytes > maxBytes) end(this.tooLarge(maxBytes));
@@ -127,6 +131,7 @@ export class Exchange {
       const done = (): void => end(undefined);
       const lost = (): void => end(new HttpError(400, 'HTTP_BODY_CUT', 'The request ended before its body did.'));
       const end = (error: HttpError | undefined): void => {
+        clearImmediate(soon);
         clearTimeout(timer);
         request.off('data', take).off('end', done).off('close', lost).off('error', lost);
         if (error === undefined) return resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
