@@ -4,8 +4,8 @@ import { ProxyLoadProcess } from './proxy-load-process.js';
 import { PROXY_PROGRAMS, type ProxyProgram, ProxyTarget } from './proxy-target.js';
 
 const KEYS = 16;
-const WARM_UP_PUTS = 64;
-const PUTS = 320;
+const WARM_UP_PUTS = 480;
+const PUTS = 480;
 const NOT_LONGER: Target = { of: 'ratio', is: 'at most', limit: 1 };
 /** Listens that are opened before the first look at the memory, and those between the first and the last look. */
 const FIRST_LISTENS = 500;
@@ -30,7 +30,7 @@ export const bench: Bench = {
   how:
     'The same proxies and DHTs as for the requests. A tenth node puts 100 bytes, one put after the other, under 16 ' +
     'keys in turn, each of which has a listener on the proxy: the time is from the begin of the put to the line at the ' +
-    'listener, 320 puts after 64 to warm up. The memory of a listen is the growth of the resident memory of the proxy ' +
+    'listener, 480 puts after as many to warm up. The memory of a listen is the growth of the resident memory of the proxy ' +
     'while 2000 listens are opened, after 500 that are not counted, each on a connection of its own: to 2000 keys, or ' +
     'all to one. A new process for each figure, rounds alternate, medians (of the percentiles of the rounds).',
   run,

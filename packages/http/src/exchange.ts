@@ -158,6 +158,17 @@ export class Exchange {
     this.response.writeHead(status, [...headers, ...this.standingHeaders]);
   }
 
+  /** The whole answer at once, in the form of one that came piece by piece (RFC 9112 section 7.1). */
+  sendChunked(status: number, headers: HeaderList, body: string): void {
+    const { response } = this;
+    if (response.headersSent || response.destroyed) return;
+    this.head(status, [...headers, 'Transfer-Encoding', 'chunked']);
+    // Its chunks are made here: Node would hand each part of each chunk to the kernel by itself.
+    response.chunkedEncoding = false;
+    const chunk = body === '' ? '' : `${Buffer.byteLength(body).toString(16)}\r\n${body}\r\n`;
+    response.end(`${chunk}0\r\n\r\n`);
+  }
+
   /** The whole answer at once. */
   send(status: number, contentType: string, body: string | Uint8Array, headers: HeaderList = []): void {
     const { response } = this;
