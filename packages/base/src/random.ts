@@ -11,6 +11,7 @@ export interface RandomSource {
 }
 
 const POOL_BYTES = 8192;
+const MAX_POOLED_BYTES = 64;
 const pool = Buffer.allocUnsafeSlow(POOL_BYTES);
 let taken = POOL_BYTES;
 
@@ -24,9 +25,24 @@ function uint32(): number {
   return value;
 }
 
+/** Short ones, such as ids, come from the pool: a call to the system's generator costs more than they do. */
+function bytes(length: number): Buffer {
+  const result = Buffer.allocUnsafe(length);
+  if (length > MAX_POOLED_BYTES) return randomFillSync(result);
+  if (taken + length > POOL_BYTES) {
+    randomFillSync(pool);
+    taken = 0;
+  }
+  pool.copy(result, 0, taken, taken + length);
+  // What was given out is known to its taker alone, whatever becomes of this memory.
+  pool.fill(0, taken, taken + length);
+  taken += length;
+  return result;
+}
+
 /** Cryptographically strong randomness of the machine. */
 export const systemRandom: RandomSource = {
-  bytes: (length) => randomFillSync(Buffer.allocUnsafe(length)),
+  bytes,
   uint32,
   uniform: (low, high) => low + (uint32() / 0x1_0000_0000) * (high - low),
 };

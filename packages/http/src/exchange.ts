@@ -117,10 +117,14 @@ export class Exchange {
     return new Promise<Buffer>((resolve, reject) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
-      const timer = setTimeout(
-        () => end(new HttpError(408, 'HTTP_BODY_LATE', `The body did not come within ${maxMs} ms.`)),
-        maxMs,
-      );
+      let timer: NodeJS.Timeout | undefined;
+      // Most bodies come with their header and need no timer.
+      const soon = setImmediate(() => {
+        timer = setTimeout(
+          () => end(new HttpError(408, 'HTTP_BODY_LATE', `The body did not come within ${maxMs} ms.`)),
+          maxMs,
+        );
+      });
       const take = (chunk: Buffer): void => {
         bytes += chunk.length;
         if (bytes > maxBytes) end(this.tooLarge(maxBytes));
@@ -129,6 +133,7 @@ export class Exchange {
       const done = (): void => end(undefined);
       const lost = (): void => end(new HttpError(400, 'HTTP_BODY_CUT', 'The request ended before its body did.'));
       const end = (error: HttpError | undefined): void => {
+        clearImmediate(soon);
         clearTimeout(timer);
         request.off('data', take).off('end', done).off('close', lost).off('error', lost);
         if (error === undefined) return resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
@@ -154,6 +159,17 @@ export class Exchange {
   head(status: number, headers: HeaderList): void {
     this.answered?.(status);
     this.response.writeHead(status, [...headers, ...this.standingHeaders]);
+  }
+
+  /** The whole answer at once, in the form of one that came piece by piece (RFC 9112 section 7.1). */
+  sendChunked(status: number, headers: HeaderList, body: string): void {
+    const { response } = this;
+    if (response.headersSent || response.destroyed) return;
+    this.head(status, [...headers, 'Transfer-Encoding', 'chunked']);
+    // Its chunks are made here: Node would hand each part of each chunk to the kernel by itself.
+    response.chunkedEncoding = false;
+    const chunk = body === '' ? '' : `${Buffer.byteLength(body).toString(16)}\r\n${body}\r\n`;
+    response.end(`${chunk}0\r\n\r\n`);
   }
 
   /** The whole answer at once. */

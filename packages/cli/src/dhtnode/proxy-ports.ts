@@ -7,6 +7,9 @@ import { DhtProxy, DirectPushService, openProxyServer, pushSettings } from '@ato
 import type { HttpServer } from '@atoll/http';
 import type { DhtnodeOptions } from './options.js';
 
+/** What `--no-rate-limit` means to a proxy. */
+const NO_RATE_LIMIT = { putsPerSecond: 0x4000_0000, putsPerSecondPerAddress: 0x4000_0000 };
+
 /** The proxy servers of one node: any number of ports, which share their listens, puts and subscriptions. */
 export class ProxyPorts {
   private readonly node: DhtNode;
@@ -65,7 +68,7 @@ export class ProxyPorts {
   }
 
   private async openProxy(): Promise<DhtProxy> {
-    const { persist, bootstrap, peerDiscovery, pushServer, bundleId } = this.options;
+    const { persist, bootstrap, peerDiscovery, pushServer, bundleId, noRateLimit } = this.options;
     if (persist === undefined) this.temporary = await mkdtemp(join(tmpdir(), 'atoll-proxy-'));
     const file = (name: string): string =>
       this.temporary === undefined ? `${persist}_proxy-${name}` : join(this.temporary, name);
@@ -80,7 +83,11 @@ export class ProxyPorts {
     );
     const proxy = new DhtProxy(
       { node: () => this.node, push, logger: this.logger },
-      { statePath: file('puts.db'), servesAlone: bootstrap === undefined && !peerDiscovery },
+      {
+        statePath: file('puts.db'),
+        servesAlone: bootstrap === undefined && !peerDiscovery,
+        ...(noRateLimit ? { limits: NO_RATE_LIMIT } : {}),
+      },
     );
     await proxy.start();
     return proxy;

@@ -56,7 +56,14 @@ export function answerOptions(exchange: Exchange): void {
   ]);
 }
 
+const LINES_HEADERS: readonly string[] = ['Content-Type', TYPE, ...CORS];
+
 /** Begins an answer of lines, sent as they come. */
 export function beginLines(exchange: Exchange, headers: readonly string[] = []): void {
-  exchange.head(200, ['Content-Type', TYPE, ...CORS, ...headers, 'Transfer-Encoding', 'chunked']);
+  exchange.head(200, [...LINES_HEADERS, ...headers, 'Transfer-Encoding', 'chunked']);
+}
+
+/** An answer of lines that are all known; nothing tells it from one that was begun before. */
+export function answerLines(exchange: Exchange, lines: string): void {
+  exchange.sendChunked(200, LINES_HEADERS, lines);
 }

@@ -2,7 +2,7 @@ import { type DhtNode, Query, type Value } from '@atoll/dht';
 import type { InfoHash } from '@atoll/identity';
 import { isTrue } from '../core/key-watches.js';
 import { encodeValueJson } from '../wire/value-json.js';
-import { answerRefusal, beginLines } from './answer.js';
+import { answerLines, answerRefusal, beginLines } from './answer.js';
 import { isRefusal } from './dht-proxy.js';
 import type { RequestContext } from './request-context.js';
 
@@ -39,12 +39,9 @@ export function answerWithValues(
   let hasBegun = false;
   let waiting = '';
   let cancel = (): void => {};
-  const begin = (): void => {
+  const flush = (): void => {
     if (!hasBegun) beginLines(exchange);
     hasBegun = true;
-  };
-  const flush = (): void => {
-    begin();
     if (waiting === '') response.flushHeaders();
     else response.write(waiting);
     waiting = '';
@@ -70,8 +67,8 @@ export function answerWithValues(
     // A failed search looks the same as an empty one: that is the protocol.
     onDone: () => {
       if (isOver) return;
-      begin();
-      response.end(waiting);
+      if (hasBegun) response.end(waiting);
+      else answerLines(exchange, waiting);
       leave();
     },
   });

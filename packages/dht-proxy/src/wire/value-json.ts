@@ -16,7 +16,7 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 /** Parses JSON text with an `id` of up to 64 bits kept exactly; undefined when it is no JSON. */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text.replace(LONG_ID, '$1"$2"'));
+    return JSON.parse(text.includes('"id"') ? text.replace(LONG_ID, '$1"$2"') : text);
   } catch {
     return undefined;
   }

@@ -336,13 +336,15 @@ export class DhtCore {
       if (fields.length > 0) handler.onFields?.(fields);
     }
     if (isOver) return () => {};
+    const startMs = this.parts.clock.nowMs();
+    const queryKey = query.toString();
     for (const state of this.families.values()) {
-      const search = key.isZero ? undefined : this.searchFor(state, key);
+      const search = key.isZero || this.isDeserted(state) ? undefined : this.searchFor(state, key);
       if (search === undefined) continue;
       const get: SearchGet = {
         query,
-        queryKey: query.toString(),
-        startMs: this.parts.clock.nowMs(),
+        queryKey,
+        startMs,
         onValues: deliver,
         onFields: (fields) => {
           if (!isOver) handler.onFields?.(fields);
@@ -810,6 +812,8 @@ export class DhtCore {
     let anyOk = false;
     const searches: Search[] = [];
     for (const state of this.families.values()) {
+      // What is kept announced also goes to a family that others appear in later.
+      if (!announce.isPermanent && this.isDeserted(state)) continue;
       const search = this.searchFor(state, key);
       if (search === undefined) continue;
       searches.push(search);
@@ -878,6 +882,11 @@ export class DhtCore {
     const tid = node.nextTid();
     const packet = Buffer.from(this.encoder.ping(tid));
     this.engine.send(node, tid, 'ping', [packet], { onReply: () => {} });
+  }
+
+  /** Nobody is known in a family while somebody is in the other one: what is done once need not look there. */
+  private isDeserted({ family, cache }: FamilyState): boolean {
+    return cache.size === 0 && (this.families.get(family === 4 ? 6 : 4)?.cache.size ?? 0) > 0;
   }
 
   private searchFor(state: FamilyState, key: InfoHash): Search | undefined {

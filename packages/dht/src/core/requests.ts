@@ -105,12 +105,13 @@ export class RequestEngine {
 
   /** Sends a request whose datagrams carry `tid` and must stay as they are. */
   send(node: NodeRecord, tid: number, kind: string, packets: readonly Buffer[], handler: RequestHandler): Request {
-    const request = new Request(node, tid, kind, packets, handler, this.parts.clock.nowMs());
+    const nowMs = this.parts.clock.nowMs();
+    const request = new Request(node, tid, kind, packets, handler, nowMs);
     node.requests ??= new Map();
     node.requests.set(tid, request);
     this.pending.add(request);
     for (const packet of packets) this.bytes += packet.length;
-    this.transmit(request);
+    this.transmit(request, nowMs);
     return request;
   }
 
@@ -209,10 +210,10 @@ export class RequestEngine {
     }
   }
 
-  private transmit(request: Request): void {
+  private transmit(request: Request, nowMs: number): void {
     request.attempts++;
     request.waitMs = 2 * request.waitMs + this.parts.random.uniform(0, JITTER_MS);
-    const dueMs = this.parts.clock.nowMs() + request.waitMs;
+    const dueMs = nowMs + request.waitMs;
     if (request.job === undefined) request.job = this.parts.scheduler.at(dueMs, () => this.timeout(request));
     else this.parts.scheduler.move(request.job, dueMs);
     this.parts.pacer.sendAll(request.packets, request.node.endpoint);
@@ -232,7 +233,7 @@ export class RequestEngine {
       return;
     }
     const isFirst = request.attempts === 1;
-    this.transmit(request);
+    this.transmit(request, this.parts.clock.nowMs());
     if (isFirst && request.isPending) request.handler.onFirstTimeout?.();
   }
 

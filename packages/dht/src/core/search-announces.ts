@@ -1,6 +1,6 @@
+import type { Message } from '../wire/message.js';
 import { Field, Query } from '../wire/query.js';
 import type { Value } from '../wire/value.js';
-import type { RequestHandler } from './requests.js';
 import type { Search } from './search.js';
 import { TARGET_NODES } from './search.js';
 import type { AnnounceStatus, SearchNode } from './search-node.js';
@@ -106,10 +106,7 @@ export class SearchAnnounces {
 
   private report(search: Search, entry: Entry): void {
     const { id } = entry.announce.value;
-    const isEverywhere = search
-      .targets(TARGET_NODES)
-      .every((searchNode) => searchNode.announces.get(id)?.isAcknowledged ?? false);
-    if (!isEverywhere) return;
+    if (!isEverywhere(search, id)) return;
     if (!entry.announce.isPermanent) {
       this.entries.delete(id);
       for (const searchNode of search.nodes) searchNode.announces.delete(id);
@@ -154,7 +151,9 @@ export class SearchAnnounces {
         if (there === undefined || (there.seq ?? 0) < value.seq) this.put(search, searchNode, announce, status);
         else this.refresh(search, searchNode, announce, status);
       },
-      ...this.failures(search, searchNode, status),
+      onFirstTimeout: () => doubt(search, searchNode),
+      onError: (message) => refused(search, searchNode, status, message),
+      onExpired: () => lost(search, searchNode, status),
     });
   }
 
@@ -166,7 +165,9 @@ export class SearchAnnounces {
     const packets = encoder.put(tid, search.key, announce.value, created, searchNode.token);
     status.request = engine.send(node, tid, 'put', packets, {
       onReply: () => this.acknowledged(search, searchNode, announce, status),
-      ...this.failures(search, searchNode, status),
+      onFirstTimeout: () => doubt(search, searchNode),
+      onError: (message) => refused(search, searchNode, status, message),
+      onExpired: () => lost(search, searchNode, status),
     });
   }
 
@@ -177,50 +178,56 @@ export class SearchAnnounces {
     const packet = Buffer.from(encoder.refresh(tid, search.key, announce.value.id, searchNode.token));
     status.request = engine.send(node, tid, 'refresh', [packet], {
       onReply: () => this.acknowledged(search, searchNode, announce, status),
-      ...this.failures(search, searchNode, status, () => {
+      onFirstTimeout: () => doubt(search, searchNode),
+      onError: (message) => {
+        if (message.errorCode !== ERROR_NOT_FOUND) return refused(search, searchNode, status, message);
+        status.request = undefined;
         if (this.get(announce.value.id) === announce) this.put(search, searchNode, announce, status);
-      }),
+        search.stepSoon();
+      },
+      onExpired: () => lost(search, searchNode, status),
     });
   }
 
   private acknowledged(search: Search, searchNode: SearchNode, announce: SearchAnnounce, status: AnnounceStatus): void {
     status.request = undefined;
     status.isAcknowledged = true;
+    const wasCandidate = searchNode.isCandidate;
     searchNode.isCandidate = false;
     searchNode.node.acceptedToken();
     status.nextMs = announce.isPermanent
       ? search.parts.clock.nowMs() + this.types.of(announce.value).expirationMs - REANNOUNCE_MARGIN_MS
       : Number.POSITIVE_INFINITY;
-    search.step();
+    // One acknowledgment of several changes nothing for a value that is put once: only the last one does.
+    if (announce.isPermanent || wasCandidate || isEverywhere(search, announce.value.id)) search.step();
   }
+}
 
-  private failures(
-    search: Search,
-    searchNode: SearchNode,
-    status: AnnounceStatus,
-    onNotFound?: () => void,
-  ): Pick<RequestHandler, 'onFirstTimeout' | 'onError' | 'onExpired'> {
-    const again = (): void => {
-      status.request = undefined;
-      searchNode.isCandidate = false;
-      search.step();
-    };
-    return {
-      onFirstTimeout: () => {
-        searchNode.isCandidate = true;
-        search.step();
-      },
-      onError: (message) => {
-        status.request = undefined;
-        if (message.errorCode === ERROR_NOT_FOUND && onNotFound !== undefined) onNotFound();
-        else if (message.errorCode === ERROR_UNAUTHORIZED) {
-          // Another token first; the core has flushed this one.
-          if (searchNode.node.refusedToken()) search.parts.engine.expireNode(searchNode.node);
-          else search.flushToken(searchNode.node);
-        } else searchNode.isCandidate = true;
-        search.stepSoon();
-      },
-      onExpired: again,
-    };
-  }
+/** Whether all nodes that should have a value have acknowledged it. */
+function isEverywhere(search: Search, id: bigint): boolean {
+  return search.targets(TARGET_NODES).every((searchNode) => searchNode.announces.get(id)?.isAcknowledged ?? false);
+}
+
+/** The first transmission found no answer. */
+function doubt(search: Search, searchNode: SearchNode): void {
+  searchNode.isCandidate = true;
+  search.step();
+}
+
+/** No transmission found an answer. */
+function lost(search: Search, searchNode: SearchNode, status: AnnounceStatus): void {
+  status.request = undefined;
+  searchNode.isCandidate = false;
+  search.step();
+}
+
+/** The node answered with an error. */
+function refused(search: Search, searchNode: SearchNode, status: AnnounceStatus, { errorCode }: Message): void {
+  status.request = undefined;
+  if (errorCode === ERROR_UNAUTHORIZED) {
+    // Another token first; the core has flushed this one.
+    if (searchNode.node.refusedToken()) search.parts.engine.expireNode(searchNode.node);
+    else search.flushToken(searchNode.node);
+  } else searchNode.isCandidate = true;
+  search.stepSoon();
 }

@@ -199,6 +199,7 @@ export class Value {
 
   /** Same content, whatever the id (protocol/dht.md 10.3). */
   sameContent(other: Value): boolean {
+    if (this.packedText !== undefined && this.packedText === other.packedText) return true;
     if (this.isEncrypted !== other.isEncrypted || this.contentBytes !== other.contentBytes) return false;
     if (this.isEncrypted) return sameBytes(this.cypher, other.cypher);
     return (
