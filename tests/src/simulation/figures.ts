@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What one run of a simulation found, as it is kept in `bench/results/simulation-NAME.json`. */
@@ -45,17 +45,15 @@ export function keepResult(root: string, result: SimulationResult): void {
   renderResults(root);
 }
 
-/** Makes the section “Simulation” of docs/benchmarks.md, or without that of docs/simulation.md, from all results kept. */
+/** Makes the section “Simulation” of docs/benchmarks.md from all results kept. */
 export function renderResults(root: string): void {
   const results = readdirSync(join(root, RESULTS))
     .filter((name) => /^simulation-.*\.json$/.test(name))
     .sort()
     .map((name) => JSON.parse(readFileSync(join(root, RESULTS, name), 'utf8')) as SimulationResult);
   const section = [BEGIN, '## Simulation', '', ABOUT_ALL, '', ...results.flatMap(sectionOf), END, ''].join('\n');
-  const benchmarks = join(root, 'docs/benchmarks.md');
-  // Beside the figures of the benches, once there are some.
-  const path = existsSync(benchmarks) ? benchmarks : join(root, 'docs/simulation.md');
-  const before = existsSync(path) ? readFileSync(path, 'utf8') : '# Figures of the simulations\n';
+  const path = join(root, 'docs/benchmarks.md');
+  const before = readFileSync(path, 'utf8');
   const [from, to] = [before.indexOf(BEGIN), before.indexOf(END)];
   const after =
     from < 0 || to < from
