@@ -55,6 +55,14 @@ for (const folder of [
 for (const name of used) if (!listed.has(name)) faults.push(`docs/dependencies.md does not list ${name}`);
 for (const name of listed) if (!used.has(name)) faults.push(`docs/dependencies.md lists ${name}, which nothing uses`);
 
+const { SETTINGS } = await import('../packages/hub/dist/index.js');
+for (const page of ['docs/en/hub.md', 'docs/fr/hub.md']) {
+  const text = readFileSync(page, 'utf8');
+  for (const { flag } of Object.values(SETTINGS)) {
+    if (!text.includes(`| \`--${flag} `)) faults.push(`${page} does not list the setting --${flag}`);
+  }
+}
+
 const { table, faults: codeFaults } = errorTable();
 faults.push(...codeFaults);
 if (readFileSync('docs/errors.md', 'utf8') !== table) {
