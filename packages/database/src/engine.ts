@@ -43,7 +43,14 @@ export function openEngine(path: string): Engine {
   const builtIn = process.getBuiltinModule?.('node:sqlite') as
     | { readonly DatabaseSync: new (path: string) => BuiltInDatabase }
     | undefined;
-  if (builtIn !== undefined) return new builtIn.DatabaseSync(path);
+  if (builtIn !== undefined) {
+    const database = new builtIn.DatabaseSync(path);
+    return {
+      exec: (sql) => database.exec(sql),
+      prepare: (sql) => new BuiltInRows(database.prepare(sql)),
+      close: () => database.close(),
+    };
+  }
   // What loads libsql reads a report of the process, for which Node would look up the names of all open sockets' peers:
   // packets to a name server nobody asked for, and seconds of waiting where there is none.
   if (process.report !== undefined) Object.assign(process.report, { excludeNetwork: true });
@@ -54,6 +61,32 @@ export function openEngine(path: string): Engine {
     prepare: (sql) => new LibsqlRows(database.prepare(sql)),
     close: () => database.close(),
   };
+}
+
+/** Rows as ordinary objects: Node's own have no prototype, which makes them unlike any other. */
+class BuiltInRows implements EngineStatement {
+  private readonly statement: EngineStatement;
+
+  constructor(statement: EngineStatement) {
+    this.statement = statement;
+  }
+
+  run(...values: SqlValue[]): { readonly changes: number | bigint } {
+    return this.statement.run(...values);
+  }
+
+  get(...values: SqlValue[]): Record<string, unknown> | undefined {
+    const row = this.statement.get(...values);
+    return row === undefined ? undefined : { ...row };
+  }
+
+  all(...values: SqlValue[]): Record<string, unknown>[] {
+    return this.statement.all(...values).map((row) => ({ ...row }));
+  }
+
+  *iterate(...values: SqlValue[]): Iterable<Record<string, unknown>> {
+    for (const row of this.statement.iterate(...values)) yield { ...row };
+  }
 }
 
 /** Rows as arrays, which are twice as fast to get, made into objects here. */
