@@ -151,6 +151,8 @@ export class Jamid {
     await this.call('addContact', 'ss', [this.account, theirs]);
     await this.call('sendTrustRequest', 'ssay', [this.account, theirs, []]);
     await other.bus.waitFor('incomingTrustRequest', (args) => args.includes(own), 90_000);
+    // The daemon announces the request before it has stored the conversation's: accepted sooner, that one is not found.
+    await other.bus.waitFor('conversationRequestReceived', (args) => asMap(args[2]).from === own, 90_000);
     await other.call('acceptTrustRequest', 'ss', [other.account, own]);
     const isNew = (args: readonly unknown[]): boolean => !before.includes(String(args[1]));
     const [, conversation] = await other.bus.waitFor('conversationReady', isNew, 90_000);
