@@ -78,6 +78,7 @@ export class Jamid {
     const jamid = new Jamid(host, folder, options, account, running, busDaemon, remove);
     try {
       await jamid.waitForState('REGISTERED');
+      await jamid.waitUntilAnnounced();
     } catch (error) {
       await jamid[Symbol.asyncDispose]();
       throw error;
@@ -113,6 +114,14 @@ export class Jamid {
     await writeFile(path, lines.join('\n'));
     this.running = await runDaemon(this.host, this.folder);
     await this.waitForState('REGISTERED');
+  }
+
+  /** Waits until its device is on the DHT: registered it is sooner, and who asks for it then finds no device. */
+  private async waitUntilAnnounced(): Promise<void> {
+    await this.bus.waitFor(
+      'volatileAccountDetailsChanged',
+      (args) => args[0] === this.account && asMap(args[1])['Account.deviceAnnounced'] === 'true',
+    );
   }
 
   /** Waits for a registration state, past ones included. */
