@@ -7,20 +7,34 @@ import { type GatewayForm, GatewayRoute, gatewayBody, parseGateway } from './gat
 import type { PushMessage } from './push-route.js';
 import type { PushPayload } from './push-sender.js';
 
-// biome-ignore lint/suspicious/noExplicitAny: recorded JSON of many shapes
-type Vectors = any;
-const vectors = (name: string): Vectors =>
-  JSON.parse(readFileSync(new URL(`../../vectors/push/${name}.json`, import.meta.url), 'utf8'));
+/** A notification as the gateway gets it. */
+interface Recorded {
+  readonly tokens: readonly [string];
+  readonly platform: number;
+  readonly topic?: string;
+  readonly data: PushPayload;
+  readonly priority?: string;
+  readonly android?: { readonly priority?: string };
+  readonly expiration?: number;
+}
+
+interface Body {
+  readonly notifications: readonly [Recorded];
+}
+
+function vectors<T>(name: string): T {
+  return JSON.parse(readFileSync(new URL(`../../vectors/push/${name}.json`, import.meta.url), 'utf8')) as T;
+}
 
 /** The push that a recorded notification was made from. */
-function messageOf(recorded: Vectors, isHigh: boolean): PushMessage {
+function messageOf(recorded: Recorded, isHigh: boolean): PushMessage {
   return {
     target: {
       token: recorded.tokens[0],
       platform: recorded.platform === 2 ? 'android' : 'ios',
       topic: recorded.topic ?? '',
     },
-    payload: recorded.data as PushPayload,
+    payload: recorded.data,
     priority: isHigh ? 'high' : 'normal',
   };
 }
@@ -28,16 +42,20 @@ function messageOf(recorded: Vectors, isHigh: boolean): PushMessage {
 const bodyOf = (message: PushMessage, form: GatewayForm, unixMs: number): string =>
   gatewayBody(message, { bundleId: '', form }, unixMs);
 
-for (const [name, { body_text: text }] of Object.entries<Vectors>(vectors('gateway-requests-2.4.12'))) {
+for (const [name, { body_text: text }] of Object.entries(
+  vectors<Record<string, { readonly body_text: string }>>('gateway-requests-2.4.12'),
+)) {
   if (name.startsWith('unifiedpush')) continue;
   test(`a gateway of the time of 2.4 gets ${name} byte for byte`, () => {
-    const [recorded] = JSON.parse(text).notifications;
+    const [recorded] = (JSON.parse(text) as Body).notifications;
     const unixMs = recorded.expiration === undefined ? 0 : (recorded.expiration - 86_400) * 1000 + 597;
     assert.equal(bodyOf(messageOf(recorded, recorded.priority === 'high'), '2.4', unixMs), text);
   });
 }
 
-for (const [name, body] of Object.entries<Vectors>(vectors('gateway-bodies-newest').bodies)) {
+for (const [name, body] of Object.entries(
+  vectors<{ readonly bodies: Record<string, Body> }>('gateway-bodies-newest').bodies,
+)) {
   test(`a gateway gets “${name}” as the newest reference sends it`, () => {
     const [recorded] = body.notifications;
     // A timeout is asked for with normal priority; that iOS gets it as an alert is the gateway form's affair.
