@@ -8,7 +8,8 @@ const floors = [
   ['account', 'swarm', 'call'],
   ['peer'],
   ['hub'],
-  ['web', 'cli'],
+  ['web'],
+  ['cli'],
 ];
 
 const rules = floors.map((packages, floor) => ({
