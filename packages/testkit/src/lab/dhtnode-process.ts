@@ -4,6 +4,7 @@ import type { ManagedProcess } from './managed-process.js';
 
 /** A lookup on a loaded machine, with dead nodes that have to be given up first, ms. */
 const LOOKUP_MS = 60_000;
+const PROMPT = '>> ';
 
 export interface DhtnodeOptions {
   readonly port?: number;
@@ -41,7 +42,7 @@ export class DhtnodeProcess {
     const process = host.spawn(program, [...first, '-p', String(port), ...args]);
     const [, id = ''] = await process.waitForOutput(/OpenDHT node ([0-9a-f]{40}) running on port/, LOOKUP_MS);
     // Before it shows its prompt, dhtnode does not end when it is told to.
-    await process.waitForOutput(/>> /, LOOKUP_MS);
+    await process.waitUntil((output) => output.includes(PROMPT) || undefined, 'prompt', LOOKUP_MS);
     return new DhtnodeProcess(process, id, host, port);
   }
 
@@ -49,7 +50,9 @@ export class DhtnodeProcess {
   async command(line: string, answer: RegExp, limitMs: number = LOOKUP_MS): Promise<RegExpExecArray> {
     const from = this.process.output.length;
     this.process.writeLine(line);
-    return this.process.waitForOutput(answer, limitMs, from);
+    // dhtnode shows its prompt from another thread, at times in the middle of an answer.
+    const find = (output: string) => answer.exec(output.slice(from).replaceAll(PROMPT, '')) ?? undefined;
+    return this.process.waitUntil(find, String(answer), limitMs);
   }
 
   /** Id of its own key, 40 hex digits; only of a node with an identity. */
@@ -103,8 +106,8 @@ export class DhtnodeProcess {
     const head = isGone ? /^Listen: found \d+ values expired/ : /^Listen: found \d+ values \(/;
     const find = (output: string): true | undefined => {
       let isListed = false;
-      for (const line of output.split('\n')) {
-        if (!line.startsWith('\t')) isListed = head.test(line.replace(/^(>> )+/, ''));
+      for (const line of output.replaceAll(PROMPT, '').split('\n')) {
+        if (!line.startsWith('\t')) isListed = head.test(line);
         else if (isListed && line.includes(text)) return true;
       }
       return undefined;
@@ -141,9 +144,9 @@ export class DhtnodeProcess {
     await eventually(async () => (await this.goodNodes(family)) >= atLeast, what, limitMs);
   }
 
-  /** Ends it as SIGTERM does: it writes its state. */
+  /** Ends it as SIGTERM does: it writes its state, once the operations that it still waits for are over. */
   stop(): Promise<void> {
-    return this.process.stop();
+    return this.process.stop(LOOKUP_MS);
   }
 
   /** Ends it as if the power went. */
