@@ -4,11 +4,11 @@ export {
   DhtCore,
   type DhtCoreComponents,
   type DhtCoreOptions,
-  type GetHandler,
 } from './core/dht-core.js';
 export type { Connectivity, Health } from './core/health.js';
 export type { ListenCallback } from './core/listen-group.js';
 export { DEFAULT_LISTENER_LIMITS, type ListenerLimits } from './core/listeners.js';
+export type { GetHandler } from './core/operations.js';
 export { DEFAULT_RATE_LIMITS, type RateLimits } from './core/rate-limiter.js';
 export { Reassembly } from './core/reassembly.js';
 export type { Search } from './core/search.js';

@@ -1,6 +1,6 @@
 import { AtollError, systemRandom } from '@atoll/base';
 import { Certificate, type Identity, InfoHash, type PkId, PublicKey } from '@atoll/identity';
-import type { GetHandler } from './core/dht-core.js';
+import type { GetHandler } from './core/operations.js';
 import { longIdKey } from './core/value-types.js';
 import { decodeCertificateData, encodeCertificateData, TypeId } from './wire/built-in-types.js';
 import { Field, Query } from './wire/query.js';

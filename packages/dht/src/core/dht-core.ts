@@ -1,34 +1,31 @@
 import { channel } from 'node:diagnostics_channel';
 import { type Clock, Endpoint, type Family, type RandomSource, Scheduler } from '@atoll/base';
-import { compareDistance, InfoHash } from '@atoll/identity';
+import { InfoHash } from '@atoll/identity';
 import { decodeMessage, type Message } from '../wire/message.js';
 import { MessageEncoder } from '../wire/message-encoder.js';
 import { decodeNodeBlob, type NodeAddress } from '../wire/node-blob.js';
-import { type FieldValues, fieldsOf, Query } from '../wire/query.js';
+import type { Query } from '../wire/query.js';
 import type { Value } from '../wire/value.js';
 import { BlockList, isLoopback, isMartian } from './address-filter.js';
 import { BootstrapTimer } from './bootstrap.js';
+import { Families, type FamilyState } from './families.js';
 import { AnswerRatio, type Connectivity, deriveHealth, type Health } from './health.js';
-import { type ListenCallback, ListenGroup } from './listen-group.js';
+import type { ListenCallback } from './listen-group.js';
 import { DEFAULT_LISTENER_LIMITS, type ListenerLimits, RemoteListeners } from './listeners.js';
 import { LostNodes } from './lost-nodes.js';
-import { maintainBuckets, maintainNeighborhood } from './maintenance.js';
-import { NodeCache } from './node-cache.js';
 import { NodeRecord } from './node-record.js';
+import { type AnnounceOptions, type GetHandler, MAINTAIN_STORAGE_MS, Operations } from './operations.js';
 import { Pacer } from './pacer.js';
 import { PublicAddress } from './public-address.js';
 import { DEFAULT_RATE_LIMITS, RateLimiter, type RateLimits } from './rate-limiter.js';
 import { Reassembly } from './reassembly.js';
 import { RequestEngine } from './requests.js';
-import { BUCKET_NODES, type Confirm, RoutingTable } from './routing-table.js';
-import { Search, TARGET_NODES } from './search.js';
-import { type SearchAnnounce, SearchAnnounces } from './search-announces.js';
-import { type SearchGet, SearchGets } from './search-gets.js';
-import { SearchIndex } from './search-index.js';
-import { SearchListens } from './search-listens.js';
+import { BUCKET_NODES, type Confirm, type RoutingTable } from './routing-table.js';
+import type { Search } from './search.js';
 import { RequestServer } from './server.js';
 import { DEFAULT_STORAGE_LIMITS, Storage, type StorageLimits, type StoredValue } from './storage.js';
 import { Tokens } from './tokens.js';
+import { Upkeep } from './upkeep.js';
 import { type ValueType, ValueTypes } from './value-types.js';
 
 /** What a core is fed with. */
@@ -69,31 +66,6 @@ export interface DhtCoreOptions {
   readonly maxSearches?: number | undefined;
 }
 
-/** What became of a get. */
-export interface GetHandler {
-  /** Values as they come, each once. Returning false ends the get. */
-  onValues?(values: readonly Value[]): boolean | undefined;
-  /** Fields, for a query with a selection. */
-  onFields?(fields: readonly FieldValues[]): void;
-  onDone?(ok: boolean): void;
-}
-
-interface FamilyState {
-  readonly family: Family;
-  readonly table: RoutingTable;
-  readonly cache: NodeCache;
-  readonly searches: SearchIndex;
-  connectivity: Connectivity;
-}
-
-const SWEEP_MS = [2 * 60_000, 6 * 60_000] as const;
-/** Up to this estimate a network is small: a node knows practically all others. */
-const SMALL_NETWORK_NODES = 64;
-const SEARCH_IDLE_MS = 62 * 60_000;
-const MAINTAIN_STORAGE_MS = 10 * 60_000;
-const MAX_SEARCHES = 1_048_576;
-/** While somebody answered within this time, in ms, the network is there, whatever becomes of one search. */
-const SURE_OF_NETWORK_MS = 60_000;
 /** A node whose id begins to be used at another address is asked whether it is still there, at most so often, in ms. */
 const CHALLENGE_EVERY_MS = 2 * 60_000;
 const USER_AGENT = 'at1';
@@ -118,7 +90,9 @@ export class DhtCore {
   readonly drops = new Map<string, number>();
   private readonly parts: DhtCoreComponents;
   private readonly options: DhtCoreOptions;
-  private readonly families = new Map<Family, FamilyState>();
+  private readonly families: Families;
+  private readonly operations: Operations;
+  private readonly upkeep: Upkeep;
   private readonly encoder: MessageEncoder;
   private readonly engine: RequestEngine;
   private readonly pacer: Pacer;
@@ -128,14 +102,11 @@ export class DhtCore {
   private readonly limiter: RateLimiter;
   private readonly blocked = new BlockList();
   private readonly remoteListeners: RemoteListeners;
-  private readonly groups = new Map<string, Map<string, ListenGroup>>();
-  private readonly localSource = {};
   private readonly reported: Record<Family, PublicAddress> = { 4: new PublicAddress(), 6: new PublicAddress() };
   private readonly bootstrapTimer: BootstrapTimer;
   private readonly answers = new AnswerRatio();
   private readonly lost: LostNodes;
   private readonly reassemblyJob;
-  private readonly confirmJob;
   private isClosed = false;
 
   constructor(components: DhtCoreComponents, options: DhtCoreOptions = {}) {
@@ -198,15 +169,42 @@ export class DhtCore {
         if (message.socketId !== undefined) node.sockets?.get(message.socketId)?.receive(message);
       },
     });
-    for (const family of options.families ?? ([4, 6] as const)) this.families.set(family, this.openFamily(family));
-    this.bootstrapTimer = new BootstrapTimer(clock, this.scheduler, () => components.tryBootstrap?.());
-    const nowMs = clock.nowMs();
-    this.reassemblyJob = this.scheduler.at(Number.POSITIVE_INFINITY, () => this.expireFragments());
-    this.confirmJob = this.scheduler.at(nowMs + random.uniform(3000, 5000), () => this.confirmNodes());
-    this.every(
-      () => random.uniform(...SWEEP_MS),
-      () => this.sweep(),
+    const onNoToken = (node: NodeRecord): void => void this.blocked.add(node.endpoint);
+    const ping = (node: NodeRecord): void => this.ping(node);
+    const { scheduler, storage, types, engine, encoder } = this;
+    this.families = new Families(
+      {
+        ownId: this.id,
+        clock,
+        random,
+        scheduler,
+        engine,
+        encoder,
+        types,
+        ping,
+        onNoToken,
+        onOutOfReach: (family) => this.connectivityChanged(family),
+      },
+      { isPublicStable: options.isPublicStable ?? false, maxSearches: options.maxSearches },
+      options.families ?? [4, 6],
     );
+    const { families } = this;
+    this.operations = new Operations({ ownId: this.id, clock, scheduler, families, storage, types });
+    this.upkeep = new Upkeep({
+      ownId: this.id,
+      clock,
+      random,
+      scheduler,
+      families,
+      engine,
+      encoder,
+      listeners: this.remoteListeners,
+      ping,
+      onNoToken,
+      onSwept: () => this.updateConnectivity(),
+    });
+    this.bootstrapTimer = new BootstrapTimer(clock, this.scheduler, () => components.tryBootstrap?.());
+    this.reassemblyJob = this.scheduler.at(Number.POSITIVE_INFINITY, () => this.expireFragments());
     this.every(
       () => this.tokens.nextRotationMs(),
       () => this.tokens.rotate(),
@@ -214,7 +212,7 @@ export class DhtCore {
     if (options.maintainsStorage)
       this.every(
         () => MAINTAIN_STORAGE_MS,
-        () => this.handOnStorage(false),
+        () => this.operations.handOnStorage(false),
       );
   }
 
@@ -265,7 +263,7 @@ export class DhtCore {
 
   /** Pings an address whose node is not known: a bootstrap. */
   pingAddress(endpoint: Endpoint): void {
-    if (isMartian(endpoint) || !this.families.has(endpoint.family)) return;
+    if (isMartian(endpoint) || this.families.get(endpoint.family) === undefined) return;
     this.engine.pingAddress(
       endpoint,
       (tid) => this.encoder.ping(tid),
@@ -290,15 +288,14 @@ export class DhtCore {
 
   /** Addresses or links changed: everybody is asked anew (protocol/dht.md 17). */
   connectivityChanged(family?: Family): void {
-    const nowMs = this.parts.clock.nowMs();
-    for (const state of this.families.values()) {
+    for (const state of this.families) {
       if (family !== undefined && family !== state.family) continue;
       for (const bucket of state.table.buckets) bucket.timeMs = Number.NEGATIVE_INFINITY;
       state.cache.resetAll();
       this.reported[state.family].clear();
       for (const search of state.searches) search.stepSoon();
     }
-    this.scheduler.move(this.confirmJob, nowMs);
+    this.upkeep.confirmNow();
     this.updateConnectivity();
   }
 
@@ -306,130 +303,41 @@ export class DhtCore {
 
   /** Looks for values under a key. Returns a function that ends it. */
   get(key: InfoHash, query: Query, handler: GetHandler): () => void {
-    const delivered = new Map<bigint, Value[]>();
-    const gets: { search: Search; get: SearchGet }[] = [];
-    let open = 0;
-    let anyOk = false;
-    let isOver = false;
-    const finish = (ok: boolean): void => {
-      if (isOver) return;
-      isOver = true;
-      for (const { search, get } of gets) search.gets.remove(get);
-      handler.onDone?.(ok);
-    };
-    const deliver = (values: readonly Value[]): void => {
-      if (isOver) return;
-      const fresh = values.filter((value) => {
-        if (!query.matches(value)) return false;
-        const known = delivered.get(value.id);
-        if (known?.some((other) => other.sameContent(value))) return false;
-        if (known === undefined) delivered.set(value.id, [value]);
-        else known.push(value);
-        return true;
-      });
-      if (fresh.length > 0 && handler.onValues?.(fresh) === false) finish(true);
-    };
-    const here = [...this.storage.valuesOf(key)].map((stored) => stored.value);
-    if (query.select.length === 0) deliver(here);
-    else {
-      const fields = here.filter((value) => query.matches(value)).map((value) => fieldsOf(value, query.select));
-      if (fields.length > 0) handler.onFields?.(fields);
-    }
-    if (isOver) return () => {};
-    const startMs = this.parts.clock.nowMs();
-    const queryKey = query.toString();
-    for (const state of this.families.values()) {
-      const search = key.isZero || this.isDeserted(state) ? undefined : this.searchFor(state, key);
-      if (search === undefined) continue;
-      const get: SearchGet = {
-        query,
-        queryKey,
-        startMs,
-        onValues: deliver,
-        onFields: (fields) => {
-          if (!isOver) handler.onFields?.(fields);
-        },
-        onDone: (ok) => {
-          anyOk ||= ok;
-          if (--open === 0) finish(anyOk);
-        },
-      };
-      open++;
-      search.gets.add(get);
-      gets.push({ search, get });
-    }
-    if (open === 0) finish(false);
-    for (const { search } of gets) search.stepSoon();
-    return () => {
-      isOver = true;
-      for (const { search, get } of gets) search.gets.remove(get);
-    };
+    return this.operations.get(key, query, handler);
   }
 
-  /**
-   * Stores a value here and on the nodes nearest to its key. `createdUnixMs`: when it was made, for a value from the
-   * past. The callback hears once whether any family took it.
-   */
-  put(
-    key: InfoHash,
-    value: Value,
-    options: { readonly isPermanent?: boolean; readonly createdUnixMs?: number },
-    onDone: (ok: boolean) => void,
-  ): void {
-    if (key.isZero || value.id === 0n) {
-      onDone(false);
-      return;
-    }
-    const { clock } = this.parts;
-    const nowMs = clock.nowMs();
-    const ageMs = options.createdUnixMs === undefined ? 0 : Math.max(0, clock.unixMs() - options.createdUnixMs);
-    const isPermanent = options.isPermanent ?? false;
-    const expiresMs = isPermanent ? Number.POSITIVE_INFINITY : undefined;
-    this.storage.store(key, value, nowMs - ageMs, undefined, expiresMs);
-    const createdSeconds = ageMs >= 1000 ? Math.floor((clock.unixMs() - ageMs) / 1000) : undefined;
-    this.announce(key, { value, isPermanent, createdSeconds }, onDone);
+  /** See {@link Operations.put}. */
+  put(key: InfoHash, value: Value, options: AnnounceOptions, onDone: (ok: boolean) => void): void {
+    this.operations.put(key, value, options, onDone);
   }
 
   /** Stops announcing a value and forgets it here; copies elsewhere expire. False when it was not announced. */
   cancelPut(key: InfoHash, id: bigint): boolean {
-    let was = false;
-    for (const { searches } of this.families.values()) {
-      const search = searches.get(key);
-      if (search?.announces.cancel(search, id)) was = true;
-    }
-    if (was) this.storage.remove(key, id);
-    return was;
+    return this.operations.cancelPut(key, id);
   }
 
   /** The value that is being announced under an id. */
   announced(key: InfoHash, id: bigint): Value | undefined {
-    for (const { searches } of this.families.values()) {
-      const announce = searches.get(key)?.announces.get(id);
-      if (announce !== undefined) return announce.value;
-    }
-    return undefined;
+    return this.operations.announced(key, id);
   }
 
   /** Hears of values under a key, now and later. Returns a function that ends it, or undefined when there is no room. */
   listen(key: InfoHash, query: Query, callback: ListenCallback): (() => void) | undefined {
-    if (key.isZero) return undefined;
-    const where = new Query([], query.where);
-    const group = this.groupFor(key, where);
-    return group?.add(callback);
+    return this.operations.listen(key, query, callback);
   }
 
   // ---------------------------------------------------------------- what is known
 
   /** Connectivity per family. */
   get connectivity(): ReadonlyMap<Family, Connectivity> {
-    return new Map([...this.families].map(([family, state]) => [family, state.connectivity]));
+    return new Map([...this.families].map(({ family, connectivity }) => [family, connectivity]));
   }
 
   /** Offline, degraded or online, with the reason: derived from answers, not from the process running. */
   get health(): Health {
     let good = 0;
     const nowMs = this.parts.clock.nowMs();
-    for (const { table } of this.families.values()) good += table.count(nowMs).good;
+    for (const { table } of this.families) good += table.count(nowMs).good;
     return deriveHealth(this.connectivity, good, this.answers.share);
   }
 
@@ -463,19 +371,15 @@ export class DhtCore {
   }
 
   /** Keys that this node itself listens to, with how many do. */
-  *localListeners(): IterableIterator<readonly [InfoHash, number]> {
-    for (const [key, groups] of this.groups) {
-      let count = 0;
-      for (const group of groups.values()) count += group.listenerCount;
-      if (count > 0) yield [new InfoHash(key), count];
-    }
+  localListeners(): IterableIterator<readonly [InfoHash, number]> {
+    return this.operations.localListeners();
   }
 
   /** Numbers of what this node keeps, each of them bounded. */
   get sizes(): Readonly<Record<string, number>> {
     let nodes = 0;
     let searches = 0;
-    for (const state of this.families.values()) {
+    for (const state of this.families) {
       nodes += state.cache.size;
       searches += state.searches.size;
     }
@@ -494,7 +398,7 @@ export class DhtCore {
       blocked: this.blocked.size,
       lostNodes: this.lost.size,
       jobs: this.scheduler.size,
-      listenGroups: this.groups.size,
+      listenGroups: this.operations.listenedKeys,
     };
   }
 
@@ -503,7 +407,7 @@ export class DhtCore {
     const nowMs = this.parts.clock.nowMs();
     const own: NodeAddress[] = [];
     const others: NodeAddress[] = [];
-    for (const { table } of this.families.values()) {
+    for (const { table } of this.families) {
       const ownIndex = table.ownIndex;
       table.buckets.forEach((bucket, index) => {
         for (const node of bucket.nodes) if (node.isGood(nowMs)) (index === ownIndex ? own : others).push(node);
@@ -517,7 +421,7 @@ export class DhtCore {
    * was entrusted to us is lost with us (protocol/dht.md 12.7).
    */
   flushStorage(onDone: () => void): void {
-    const pending = this.handOnStorage(true, () => {
+    const pending = this.operations.handOnStorage(true, () => {
       if (--open === 0) onDone();
     });
     let open = pending + 1;
@@ -528,15 +432,7 @@ export class DhtCore {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    for (const { searches } of this.families.values()) {
-      for (const search of [...searches]) {
-        search.gets.fail();
-        search.announces.fail();
-        search.close();
-      }
-    }
-    for (const groups of this.groups.values()) for (const group of groups.values()) group.close();
-    this.groups.clear();
+    this.operations.close();
     this.engine.close();
     this.scheduler.clear();
   }
@@ -720,10 +616,7 @@ export class DhtCore {
     const isNew = state.table.offer(node, confirm, nowMs, this.options.isBootstrap);
     if (!isNew && confirm === 1) return;
     if (isNew || confirm === 0) state.searches.offer(node, nowMs);
-    if (isNew && confirm < 2 && this.confirmJob.dueMs > nowMs + 1000) {
-      // Somebody new: get to know them within a second.
-      this.scheduler.move(this.confirmJob, nowMs + this.parts.random.uniform(0, 1000));
-    }
+    if (isNew && confirm < 2) this.upkeep.confirmSoon(nowMs);
     if (isNew && state.connectivity !== 'connected') this.updateConnectivity();
   }
 
@@ -745,188 +638,25 @@ export class DhtCore {
     if (next !== Number.POSITIVE_INFINITY) this.scheduler.move(this.reassemblyJob, Math.max(next, nowMs + 100));
   }
 
-  // ---------------------------------------------------------------- values and listeners
-
   private stored(stored: StoredValue): void {
     this.server.pushStored(stored.key, stored.value);
-    const groups = this.groups.get(stored.key.binary);
-    if (groups !== undefined) for (const group of groups.values()) group.added(this.localSource, [stored.value]);
+    this.operations.stored(stored);
     if (storeChannel.hasSubscribers) {
       storeChannel.publish({ node: this.id.toString(), key: stored.key.toString(), id: stored.value.id });
     }
   }
 
   private removed(stored: StoredValue): void {
-    const ids = [stored.value.id];
-    this.server.pushIds(stored.key, 'exp', ids);
-    const groups = this.groups.get(stored.key.binary);
-    if (groups !== undefined) for (const group of groups.values()) group.expired(this.localSource, ids);
-  }
-
-  private groupFor(key: InfoHash, query: Query): ListenGroup | undefined {
-    let groups = this.groups.get(key.binary);
-    const queryKey = query.toString();
-    const known = groups?.get(queryKey);
-    if (known !== undefined) return known;
-    const searches: Search[] = [];
-    for (const state of this.families.values()) {
-      const search = this.searchFor(state, key);
-      if (search !== undefined) searches.push(search);
-    }
-    if (searches.length === 0) return undefined;
-    const group = new ListenGroup(key, query, {
-      clock: this.parts.clock,
-      scheduler: this.scheduler,
-      types: this.types,
-      onUnused: () => this.closeGroup(group),
-    });
-    if (groups === undefined) {
-      groups = new Map();
-      this.groups.set(key.binary, groups);
-    }
-    groups.set(queryKey, group);
-    group.added(
-      this.localSource,
-      [...this.storage.valuesOf(key)].map((stored) => stored.value),
-    );
-    for (const search of searches) {
-      search.listens.add(group);
-      search.stepSoon();
-    }
-    return group;
-  }
-
-  private closeGroup(group: ListenGroup): void {
-    const groups = this.groups.get(group.key.binary);
-    groups?.delete(group.queryKey);
-    if (groups?.size === 0) this.groups.delete(group.key.binary);
-    for (const { searches } of this.families.values()) {
-      const search = searches.get(group.key);
-      search?.listens.remove(search, group);
-    }
-    group.close();
-  }
-
-  private announce(key: InfoHash, announce: Omit<SearchAnnounce, 'onDone'>, onDone: (ok: boolean) => void): void {
-    let open = 0;
-    let anyOk = false;
-    const searches: Search[] = [];
-    for (const state of this.families.values()) {
-      // What is kept announced also goes to a family that others appear in later.
-      if (!announce.isPermanent && this.isDeserted(state)) continue;
-      const search = this.searchFor(state, key);
-      if (search === undefined) continue;
-      searches.push(search);
-    }
-    if (searches.length === 0) {
-      onDone(false);
-      return;
-    }
-    open = searches.length;
-    for (const search of searches) {
-      search.announces.add(search, {
-        ...announce,
-        onDone: (ok) => {
-          anyOk ||= ok;
-          if (--open === 0) onDone(anyOk);
-        },
-      });
-      search.stepSoon();
-    }
-  }
-
-  private handOnStorage(isForced: boolean, onEach: () => void = () => {}): number {
-    const nowMs = this.parts.clock.nowMs();
-    let handedOn = 0;
-    for (const stored of [...this.storage.all()]) {
-      const { key, value, createdMs } = stored;
-      let isOurs = false;
-      let hasNearer = false;
-      let isLeading = false;
-      for (const { table } of this.families.values()) {
-        const closest = table.closestGood(key, TARGET_NODES, nowMs);
-        const farthest = closest.at(-1);
-        if (farthest === undefined) continue;
-        const second = closest[1];
-        if (second === undefined || compareDistance(key, second.id, this.id) > 0) isLeading = true;
-        if (closest.length < TARGET_NODES || compareDistance(key, farthest.id, this.id) >= 0) isOurs = true;
-        else hasNearer = true;
-      }
-      // The nearest two also make up for keepers that left, which the handing on alone does not (protocol/dht.md 12.7).
-      if (!isForced && !hasNearer && !isLeading) continue;
-      if (createdMs + this.types.of(value).expirationMs <= nowMs + MAINTAIN_STORAGE_MS && !isForced) continue;
-      handedOn++;
-      const createdSeconds = Math.floor((this.parts.clock.unixMs() - (nowMs - createdMs)) / 1000);
-      this.announce(key, { value, isPermanent: false, createdSeconds }, (ok) => {
-        if (ok && !isOurs && !isForced) this.storage.remove(key, value.id);
-        onEach();
-      });
-    }
-    return handedOn;
+    this.server.pushIds(stored.key, 'exp', [stored.value.id]);
+    this.operations.removed(stored);
   }
 
   // ---------------------------------------------------------------- upkeep
-
-  private openFamily(family: Family): FamilyState {
-    const { random } = this.parts;
-    return {
-      family,
-      cache: new NodeCache(family, random),
-      table: new RoutingTable({ family, ownId: this.id, random, ping: (node) => this.ping(node) }),
-      searches: new SearchIndex(),
-      connectivity: 'disconnected',
-    };
-  }
 
   private ping(node: NodeRecord): void {
     const tid = node.nextTid();
     const packet = Buffer.from(this.encoder.ping(tid));
     this.engine.send(node, tid, 'ping', [packet], { onReply: () => {} });
-  }
-
-  /** Nobody is known in a family while somebody is in the other one: what is done once need not look there. */
-  private isDeserted({ family, cache }: FamilyState): boolean {
-    return cache.size === 0 && (this.families.get(family === 4 ? 6 : 4)?.cache.size ?? 0) > 0;
-  }
-
-  private searchFor(state: FamilyState, key: InfoHash): Search | undefined {
-    const known = state.searches.get(key);
-    if (known !== undefined) {
-      if (known.isExpired && state.cache.size > 0) {
-        known.isExpired = false;
-        known.refill(this.parts.clock.nowMs());
-      }
-      return known;
-    }
-    if (state.searches.size >= (this.options.maxSearches ?? MAX_SEARCHES)) return undefined;
-    const search = new Search(
-      key,
-      {
-        clock: this.parts.clock,
-        random: this.parts.random,
-        scheduler: this.scheduler,
-        engine: this.engine,
-        encoder: this.encoder,
-        cache: state.cache,
-        isSmallNetwork: () => state.table.sizeEstimate <= SMALL_NETWORK_NODES,
-        onNoToken: (node) => this.blocked.add(node.endpoint),
-        onAllExpired: () => {
-          // One key with nobody around it says nothing about a node that others answer.
-          const sinceMs = this.parts.clock.nowMs() - SURE_OF_NETWORK_MS;
-          if (!this.options.isPublicStable && !state.table.wasAnsweredSince(sinceMs)) {
-            this.connectivityChanged(state.family);
-          }
-        },
-      },
-      {
-        gets: new SearchGets(),
-        announces: new SearchAnnounces(this.types),
-        listens: new SearchListens(this.options.isPublicStable ?? false),
-      },
-    );
-    state.searches.add(search);
-    search.refill(this.parts.clock.nowMs());
-    return search;
   }
 
   private nodeExpired(node: NodeRecord): void {
@@ -945,69 +675,11 @@ export class DhtCore {
     if (node.searches !== undefined) for (const search of [...node.searches]) search.nodeReturned(node);
   }
 
-  private confirmNodes(): void {
-    let sent = false;
-    for (const state of this.families.values()) {
-      const other = this.families.get(state.family === 4 ? 6 : 4)?.table;
-      if (state.connectivity === 'connected' && state.searches.get(this.id) === undefined) {
-        // A walk to our own id makes us known to our neighbors and them to us.
-        this.walkToOurselves(state);
-      }
-      const parts = {
-        clock: this.parts.clock,
-        random: this.parts.random,
-        ownId: this.id,
-        find: (node: NodeRecord, target: InfoHash, wantsBoth: boolean): void => {
-          const tid = node.nextTid();
-          const packet = Buffer.from(this.encoder.find(tid, target, wantsBoth));
-          this.engine.send(node, tid, 'find', [packet], {
-            onReply: (message) => {
-              if (message.token === '') this.blocked.add(node.endpoint);
-            },
-          });
-        },
-      };
-      const maintained = maintainBuckets(state.table, other, parts);
-      sent ||= maintained || maintainNeighborhood(state.table, other, parts);
-    }
-    const wait = sent ? this.parts.random.uniform(5000, 25_000) : this.parts.random.uniform(60_000, 180_000);
-    this.scheduler.move(this.confirmJob, this.parts.clock.nowMs() + wait);
-  }
-
-  private walkToOurselves(state: FamilyState): void {
-    const search = this.searchFor(state, this.id);
-    if (search === undefined) return;
-    search.gets.add({
-      query: Query.all,
-      queryKey: 'walk',
-      startMs: this.parts.clock.nowMs(),
-      onValues: () => {},
-      onFields: () => {},
-      onDone: () => {},
-    });
-    search.stepSoon();
-  }
-
-  private sweep(): void {
-    const nowMs = this.parts.clock.nowMs();
-    this.remoteListeners.sweep(nowMs);
-    for (const state of this.families.values()) {
-      for (const candidate of state.table.removeExpired()) this.ping(candidate);
-      state.cache.sweep(nowMs);
-      for (const search of [...state.searches]) {
-        if (!search.isIdle || search.lastStepMs > nowMs - SEARCH_IDLE_MS) continue;
-        search.close();
-        state.searches.remove(search);
-      }
-    }
-    this.updateConnectivity();
-  }
-
   private updateConnectivity(): void {
     if (this.isClosed) return;
     const nowMs = this.parts.clock.nowMs();
     let isAnyUp = false;
-    for (const state of this.families.values()) {
+    for (const state of this.families) {
       const isTrying = (): boolean => state.table.hasAlive() || this.engine.isPingingAddresses(state.family);
       const now: Connectivity = state.table.hasGood(nowMs) ? 'connected' : isTrying() ? 'connecting' : 'disconnected';
       if (now !== 'disconnected') isAnyUp = true;
