@@ -25,29 +25,73 @@ import {
 } from './index.js';
 import { keyOfPassword, nativeArgon2i, portableArgon2i } from './password.js';
 
-// biome-ignore lint/suspicious/noExplicitAny: recorded JSON of many shapes
-type Vectors = any;
-const vectors = (name: string): Vectors =>
+type Texts<Name extends string> = Readonly<Record<Name, string>>;
+
+interface RecordedKey
+  extends Texts<
+    | 'private_key_pem'
+    | 'certificate_chain_pem'
+    | 'public_key_spki_der'
+    | 'public_key_pem'
+    | 'id'
+    | 'long_id'
+    | 'cert_id'
+    | 'cert_long_id'
+    | 'cert_name'
+    | 'cert_uid'
+    | 'cert_issuer_name'
+    | 'cert_issuer_uid'
+    | 'cert_serial'
+    | 'node_id_from_identity'
+    | 'h_of_long_id'
+  > {
+  readonly cert_is_ca: boolean | string;
+}
+
+interface RecordedCrypto {
+  readonly rsa_sha512_sign: readonly Texts<'message' | 'signature' | 'signer'>[];
+  readonly rsa_encrypt: readonly Texts<'cypher' | 'plain' | 'to'>[];
+  readonly aes_gcm: readonly Texts<'key' | 'blob' | 'plain'>[];
+  readonly password: readonly Texts<'blob' | 'password_utf8' | 'plain' | 'salt' | 'key_sha256_of_raw'>[];
+  readonly ec: Texts<'signer' | 'message' | 'signature'>;
+  readonly encrypted_private_key: Texts<'pem' | 'password' | 'of'>;
+}
+
+interface RecordedHash extends Partial<Texts<'input_utf8' | 'infohash' | 'pkid' | 'hex_parse_as_infohash'>> {
+  readonly a?: string;
+  readonly b?: string;
+  readonly common_bits_a_b?: number;
+  readonly lowbit_b?: number;
+  readonly xorcmp_zero_a_b?: number;
+}
+
+const vectors = <T>(name: string): T =>
   JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'));
 const hex = (text: string): Buffer => Buffer.from(text, 'hex');
-const keys = vectors('keys');
-const crypto = vectors('crypto');
-const privateKeyOf = (who: string): PrivateKey => PrivateKey.decode(keys[who].private_key_pem);
+const keys = vectors<Readonly<Record<string, RecordedKey>>>('keys');
+const crypto = vectors<RecordedCrypto>('crypto');
+const recordedKeyOf = (who: string): RecordedKey => {
+  const recorded = keys[who];
+  assert.ok(recorded, `no key of ${who} was recorded`);
+  return recorded;
+};
+const privateKeyOf = (who: string): PrivateKey => PrivateKey.decode(recordedKeyOf(who).private_key_pem);
 const certificateOf = (who: string): Certificate => {
-  const certificate = Certificate.decode(keys[who].certificate_chain_pem);
+  const certificate = Certificate.decode(recordedKeyOf(who).certificate_chain_pem);
   assert.ok(certificate);
   return certificate;
 };
 
 test('hashes agree with OpenDHT', () => {
-  const recorded = vectors('infohash');
+  const recorded = vectors<readonly RecordedHash[]>('infohash');
   for (const entry of recorded) {
     if (entry.input_utf8 === undefined) continue;
     assert.equal(InfoHash.of(entry.input_utf8).toString(), entry.infohash);
     assert.equal(PkId.of(entry.input_utf8).toString(), entry.pkid);
     assert.equal(InfoHash.parse(entry.input_utf8).toString(), entry.hex_parse_as_infohash);
   }
-  const { a, b, common_bits_a_b: bits, lowbit_b: low, xorcmp_zero_a_b: order } = recorded.at(-1);
+  const { a, b, common_bits_a_b: bits, lowbit_b: low, xorcmp_zero_a_b: order } = recorded.at(-1) ?? {};
+  assert.ok(a !== undefined && b !== undefined);
   assert.equal(commonBits(InfoHash.parse(a), InfoHash.parse(b)), bits);
   assert.equal(lowbit(InfoHash.parse(b)), low);
   assert.equal(lowbit(InfoHash.zero), -1);
@@ -77,7 +121,7 @@ test('distances agree with big numbers', () => {
 
 for (const who of Object.keys(keys)) {
   test(`the identity of ${who} reads as OpenDHT wrote it`, () => {
-    const recorded = keys[who];
+    const recorded = recordedKeyOf(who);
     const privateKey = privateKeyOf(who);
     const certificate = certificateOf(who);
     assert.equal(privateKey.publicKey.spki.toString('hex'), recorded.public_key_spki_der);
@@ -122,6 +166,7 @@ test('signatures, sealed messages and passwords agree with OpenDHT', async () =>
     assert.equal((await decryptWithPassword(hex(entry.blob), entry.password_utf8))?.toString('hex'), entry.plain);
   }
   const [first] = crypto.password;
+  assert.ok(first);
   const native = await nativeArgon2i();
   for (const argon2i of native === undefined ? [portableArgon2i] : [portableArgon2i, native]) {
     const key = await keyOfPassword(first.password_utf8, hex(first.salt), argon2i);
@@ -131,7 +176,7 @@ test('signatures, sealed messages and passwords agree with OpenDHT', async () =>
   const eddy = privateKeyOf(ec.signer).publicKey;
   assert.equal(eddy.verify(hex(ec.message), hex(ec.signature)), false, 'signatures of EC keys never count');
   assert.throws(() => eddy.encrypt(Buffer.from('x')), { code: 'IDENTITY_NOT_RSA' });
-  assert.equal(PrivateKey.decode(locked.pem, locked.password).publicKey.id.toString(), keys[locked.of].id);
+  assert.equal(PrivateKey.decode(locked.pem, locked.password).publicKey.id.toString(), recordedKeyOf(locked.of).id);
 });
 
 test('sealing comes back at every size around the borders', () => {

@@ -11,8 +11,9 @@ import {
 } from './announcement.js';
 import { PeerDiscovery } from './peer-discovery.js';
 
-// biome-ignore lint/suspicious/noExplicitAny: recorded JSON of many shapes
-const recorded: any = JSON.parse(readFileSync(new URL('../../vectors/peer_discovery.json', import.meta.url), 'utf8'));
+const recorded: unknown = JSON.parse(
+  readFileSync(new URL('../../vectors/peer_discovery.json', import.meta.url), 'utf8'),
+);
 
 function findHex(node: unknown, found: string[] = []): string[] {
   if (typeof node === 'object' && node !== null) {

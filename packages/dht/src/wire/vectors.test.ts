@@ -12,15 +12,54 @@ import { decodeFieldValues, decodeQuery, encodeFieldValues, encodeQuery, Query }
 import { decodeNodeExport, decodeState, encodeNodeExport, encodeState } from './state-file.js';
 import { Value } from './value.js';
 
-// biome-ignore lint/suspicious/noExplicitAny: recorded JSON of many shapes
-type Vectors = any;
-const vectors = (name: string): Vectors =>
+type Texts<Name extends string> = Readonly<Record<Name, string>>;
+type Truth = boolean | string;
+
+interface RecordedFields extends Texts<'data' | 'user_type'> {
+  readonly id: string | number;
+  readonly type: string | number;
+  readonly priority: string | number;
+  readonly seq?: string | number;
+}
+
+interface RecordedValue extends Texts<'name' | 'packed' | 'to_sign' | 'to_encrypt' | 'to'> {
+  readonly fields: RecordedFields;
+  readonly size: string | number;
+  readonly is_encrypted: Truth;
+  readonly signature_valid: Truth;
+  readonly decrypted?: string;
+  readonly plain: { readonly fields: RecordedFields };
+}
+
+interface RecordedQueries {
+  readonly texts: readonly (Texts<'text' | 'printed'> & { readonly packed?: string; readonly parse_error?: string })[];
+  readonly is_satisfied_by: readonly (Texts<'query' | 'by'> & { readonly satisfied: boolean })[];
+  readonly field_lists: readonly Texts<'fileds'>[];
+}
+
+interface RecordedState extends Texts<'written_by' | 'file_hex'> {
+  readonly decoded: { readonly id: Texts<'bin'>; readonly nodes: readonly unknown[] };
+  readonly values_decoded: readonly { readonly key: string; readonly entries: readonly unknown[] }[];
+}
+
+interface RecordedPacket extends Texts<'hex' | 'kind'> {
+  readonly decoded: {
+    readonly v?: string;
+    readonly y: string;
+    readonly t: unknown;
+    readonly a?: Readonly<Record<string, unknown>>;
+    readonly r?: Readonly<Record<string, unknown>>;
+    readonly p?: Readonly<Record<string, { readonly d: Texts<'bin'> }>>;
+  };
+}
+
+const vectors = <T>(name: string): T =>
   JSON.parse(readFileSync(new URL(`../../vectors/${name}.json`, import.meta.url), 'utf8'));
 const hex = (text: string): Buffer => Buffer.from(text, 'hex');
-const keys = vectors('keys');
-const keyOf = (who: string): PrivateKey => PrivateKey.decode(keys[who].private_key_pem);
+const keys = vectors<Readonly<Record<string, Texts<'private_key_pem'>>>>('keys');
+const keyOf = (who: string): PrivateKey => PrivateKey.decode(keys[who]?.private_key_pem ?? '');
 
-for (const recorded of vectors('values')) {
+for (const recorded of vectors<readonly RecordedValue[]>('values')) {
   test(`value ${recorded.name} is read, checked and written as OpenDHT does`, () => {
     const value = Value.decode(hex(recorded.packed));
     assert.ok(value);
@@ -54,7 +93,7 @@ function isTrue(recorded: boolean | string): boolean {
 test('signing again gives the recorded bytes, sealing comes back', () => {
   const alice = keyOf('alice');
   const bob = keyOf('bob');
-  for (const recorded of vectors('values')) {
+  for (const recorded of vectors<readonly RecordedValue[]>('values')) {
     if (!recorded.name.startsWith('signed_alice') || !isTrue(recorded.signature_valid)) continue;
     const { fields } = recorded;
     const plain = Value.plain({
@@ -107,7 +146,9 @@ test('a signed value with other key order, more keys or a PEM owner verifies ove
 });
 
 test('built-in types read and write as OpenDHT does', () => {
-  for (const { name, data, packed_value: packed } of vectors('builtin_types')) {
+  for (const { name, data, packed_value: packed } of vectors<readonly Texts<'name' | 'data' | 'packed_value'>[]>(
+    'builtin_types',
+  )) {
     const value = Value.decode(hex(packed));
     assert.equal(value?.packed.toString('hex'), packed, name);
     assert.equal(value?.data.toString('hex'), data, name);
@@ -130,7 +171,7 @@ function rewrite(name: string, data: Buffer): Buffer | undefined {
 }
 
 test('queries read, print, pack and satisfy as in OpenDHT', () => {
-  const recorded = vectors('queries');
+  const recorded = vectors<RecordedQueries>('queries');
   for (const { text, printed, packed, parse_error: parseError } of recorded.texts) {
     if (parseError !== undefined) {
       assert.throws(() => Query.parse(text), { code: 'DHT_QUERY' });
@@ -155,6 +196,7 @@ test('queries read, print, pack and satisfy as in OpenDHT', () => {
     assert.equal(values[0]?.userType, 'ut');
   }
   const [unsigned, signed] = recorded.field_lists;
+  assert.ok(unsigned && signed);
   assert.ok(decodeFieldValues(new Reader(hex(unsigned.fileds))).values[0]?.ownerPk?.isZero);
   assert.equal(
     decodeFieldValues(new Reader(hex(signed.fileds))).values[0]?.ownerPk?.toString(),
@@ -166,24 +208,26 @@ test('queries read, print, pack and satisfy as in OpenDHT', () => {
 });
 
 test('nodes and state files of both versions are read; node exports are written to the same bytes', () => {
-  for (const { packed, id, addr } of vectors('node_export')) {
+  for (const { packed, id, addr } of vectors<readonly Texts<'packed' | 'id' | 'addr'>[]>('node_export')) {
     const node = decodeNodeExport(hex(packed));
     assert.equal(node?.id.toString(), id);
     assert.equal(String(node?.endpoint), addr);
     assert.equal(node && encodeNodeExport(node).toString('hex'), packed);
   }
-  for (const { written_by: by, file_hex: file, decoded, values_decoded: values } of vectors('state_files')) {
+  for (const { written_by: by, file_hex: file, decoded, values_decoded: values } of vectors<readonly RecordedState[]>(
+    'state_files',
+  )) {
     const state = decodeState(hex(file));
     assert.ok(state, by);
     assert.equal(state.id.toString(), decoded.id.bin);
     assert.equal(state.nodes.length, decoded.nodes.length);
     assert.equal(
       state.values.length,
-      values.reduce((sum: number, { entries }: Vectors) => sum + entries.length, 0),
+      values.reduce((sum, { entries }) => sum + entries.length, 0),
     );
     assert.deepEqual(
       state.values.map((saved) => saved.key.toString()),
-      values.map((saved: Vectors) => saved.key),
+      values.map((saved) => saved.key),
     );
     if (by === '4.3.1') {
       assert.equal(state.values[1]?.expiresUnixMs, Number.POSITIVE_INFINITY);
@@ -200,7 +244,7 @@ test('nodes and state files of both versions are read; node exports are written 
 });
 
 /** Writes a decoded message again, in the voice of whoever wrote it. */
-function encodeAgain(message: Message, recorded: Vectors): Buffer | undefined {
+function encodeAgain(message: Message, recorded: RecordedPacket): Buffer | undefined {
   const { decoded } = recorded;
   const encoder = new MessageEncoder({
     id: message.id,
@@ -210,7 +254,7 @@ function encodeAgain(message: Message, recorded: Vectors): Buffer | undefined {
   });
   const { tid, key, token } = message;
   const wantsBoth = message.want !== undefined;
-  const body = decoded.a ?? decoded.r;
+  const body = decoded.a ?? decoded.r ?? {};
   const to = new Endpoint(message.reportedIp ?? '\0\0\0\0', 1);
   switch (message.kind) {
     case 'ping':
@@ -254,7 +298,7 @@ function encodeAgain(message: Message, recorded: Vectors): Buffer | undefined {
 test('every captured packet is read, and written again to the same bytes', () => {
   let rewritten = 0;
   const skipped: string[] = [];
-  for (const recorded of vectors('packets')) {
+  for (const recorded of vectors<readonly RecordedPacket[]>('packets')) {
     const message = decodeMessage(hex(recorded.hex));
     assert.ok(message instanceof Message, `${recorded.kind}: ${message}`);
     const again = encodeAgain(message, recorded);
@@ -275,16 +319,13 @@ test('every captured packet is read, and written again to the same bytes', () =>
 
 test('fragmented messages of real peers come together, and are cut into the same parts', async () => {
   const { Reassembly } = await import('../core/reassembly.js');
-  const packets = vectors('packets');
+  const packets = vectors<readonly RecordedPacket[]>('packets');
   let whole = 0;
   for (const header of packets) {
     const message = decodeMessage(hex(header.hex));
     if (!(message instanceof Message) || message.valueSizes === undefined) continue;
-    const parts = packets.filter((part: Vectors) => part.decoded.y === 'p' && part.decoded.t === header.decoded.t);
-    const held = parts.reduce(
-      (sum: number, part: Vectors) => sum + hex((Object.values<Vectors>(part.decoded.p)[0] as Vectors).d.bin).length,
-      0,
-    );
+    const parts = packets.filter((part) => part.decoded.y === 'p' && part.decoded.t === header.decoded.t);
+    const held = parts.reduce((sum, part) => sum + hex(Object.values(part.decoded.p ?? {})[0]?.d.bin ?? '').length, 0);
     const from = new Endpoint('\x0a\x4d\x15\x01', 4222);
     const reassembly = new Reassembly();
     let done = reassembly.begin(message, from, 0);
@@ -304,12 +345,12 @@ test('fragmented messages of real peers come together, and are cut into the same
       id: message.id,
       networkId: message.networkId,
       isClient: message.isClient,
-      userAgent: header.decoded.v,
+      userAgent: header.decoded.v ?? '',
     });
     const again = encoder.put(message.tid, message.key, value, message.created, message.token);
     assert.deepEqual(
       again.map((packet) => packet.toString('hex')),
-      [header.hex, ...parts.map((part: Vectors) => part.hex)],
+      [header.hex, ...parts.map((part) => part.hex)],
     );
   }
   assert.ok(whole >= 2, `${whole} whole`);
