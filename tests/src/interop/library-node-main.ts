@@ -1,7 +1,7 @@
 // A DhtNode of the library on a host of the lab: one JSON object per line in and out. Started by LibraryNode.
 import { createInterface } from 'node:readline';
 import { errorMessage } from '@atoll/base';
-import { DhtNode, type DhtNodeOptions, Value } from '@atoll/dht';
+import { DhtNode, type DhtNodeOptions, Query, Value } from '@atoll/dht';
 import { InfoHash, loadIdentity } from '@atoll/identity';
 import type { LibraryOrder, LibraryReport, LibrarySettings } from './library-node.js';
 
@@ -38,6 +38,12 @@ async function carryOut(order: LibraryOrder): Promise<string[]> {
       return [written(await node.putSigned(key, read(order.value ?? '')))];
     case 'get':
       return (await node.get(key)).map(written);
+    case 'overhear':
+      node.core.listen(key, Query.all, (values, isExpired) => {
+        for (const value of values) say({ event: 'heard', value: written(value), isExpired });
+        return true;
+      });
+      return [];
     case 'listen':
       void (async () => {
         for await (const { values, isExpired } of node.listen(key)) {

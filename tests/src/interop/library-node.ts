@@ -14,7 +14,7 @@ export interface LibrarySettings {
 
 export interface LibraryOrder {
   readonly number: number;
-  readonly do: 'connected' | 'put' | 'putSigned' | 'get' | 'listen';
+  readonly do: 'connected' | 'put' | 'putSigned' | 'get' | 'listen' | 'overhear';
   readonly key?: string;
   readonly value?: string;
   readonly options?: Pick<PutOptions, 'isPermanent' | 'createdUnixMs'>;
@@ -60,6 +60,23 @@ export class LibraryNode {
   /** Listens; wait with {@link heard}. */
   async listen(key: string): Promise<void> {
     await this.order({ do: 'listen', key });
+  }
+
+  /** Hears every value under a key, sealed ones as they are; wait with {@link heard} or {@link overheard}. */
+  async overhear(key: string): Promise<void> {
+    await this.order({ do: 'overhear', key });
+  }
+
+  /** What `find` makes of a value that was heard, as soon as it makes something of one. */
+  overheard<T>(find: (value: Value) => T | undefined, what: string): Promise<T> {
+    return this.process.waitUntil((output) => {
+      for (const [line] of output.matchAll(/^\{"event":"heard".*\}$/gm)) {
+        const { value } = JSON.parse(line) as { value: string };
+        const found = find(decode(value));
+        if (found !== undefined) return found;
+      }
+      return undefined;
+    }, what);
   }
 
   /** Waits until a listen told of exactly this value, there or gone. */
