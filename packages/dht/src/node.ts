@@ -390,6 +390,8 @@ export class DhtNode implements DhtBackend {
     if (stateFile !== undefined) {
       this.saveTimer = setInterval(() => void stateFile.save(this.core, this.ports), SAVE_EVERY_MS);
       this.saveTimer.unref();
+      // A new id is told to people as soon as the node runs: it has to outlive a power loss from then on.
+      if (stateFile.state === undefined) await stateFile.save(this.core, this.ports);
     }
     if (options.peerDiscovery) await this.setPeerDiscovery(true);
     if (this.bootstrapHosts.length > 0) this.core.startBootstrap();
