@@ -8,6 +8,8 @@ export interface LibrarySettings {
   readonly port?: number;
   readonly bootstrap?: readonly string[];
   readonly networkId?: number;
+  /** DHT proxies to go through, instead of being a node. */
+  readonly proxies?: string;
   /** `PATH.crt` and `PATH.pem` hold the identity. */
   readonly identityPath?: string;
 }
@@ -38,7 +40,7 @@ export class LibraryNode {
   static async start(host: Host, settings: LibrarySettings = {}): Promise<LibraryNode> {
     const node = new LibraryNode(host.spawn(process.execPath, [MAIN, JSON.stringify(settings)]));
     await node.process.waitForOutput(/"event":"ready"/);
-    if (settings.bootstrap !== undefined) await node.order({ do: 'connected' });
+    if (settings.bootstrap !== undefined || settings.proxies !== undefined) await node.order({ do: 'connected' });
     return node;
   }
 
