@@ -103,6 +103,13 @@ export const SETTINGS = {
     value: 'true|false',
     text: 'Find other nodes on the LAN, and be found',
   }),
+  bridge: setting({
+    schema: truth('bridge'),
+    fallback: true,
+    flag: 'bridge',
+    value: 'true|false',
+    text: 'Let Jami apps of before and after 2025 find each other',
+  }),
   turn: setting({
     schema: truth('turn'),
     fallback: true,
