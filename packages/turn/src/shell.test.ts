@@ -218,15 +218,15 @@ test('draining waits for the last allocation', async () => {
   client.socket.destroy();
 });
 
-test('time-limited users, several secrets, either order of time and name', () => {
+test('time-limited users, several secrets, either order of time and name', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-turn-'));
   try {
-    const database = new TurnDatabase(join(folder, 'turndb'));
-    database.addSecret('ring', 'stored');
+    const database = TurnDatabase.openFile(join(folder, 'turndb'));
+    await database.addSecret('ring', 'stored');
     const store = users({ usesSecrets: true, secrets: ['one', 'two'] }, database);
     const later = Math.floor(Date.now() / 1000) + 600;
     for (const name of [`${later}:alice`, `alice:${later}`]) {
-      const keys = store.find(name, 'ring');
+      const keys = await store.find(name, 'ring');
       assert.equal(keys.length, 3);
       assert.ok(keys.every(({ account }) => account === 'alice'));
       const md5s = ['one', 'two', 'stored'].map((secret) =>
@@ -237,9 +237,9 @@ test('time-limited users, several secrets, either order of time and name', () =>
         md5s,
       );
     }
-    assert.equal(store.find(`${later}`, 'ring').length, 3);
+    assert.equal((await store.find(`${later}`, 'ring')).length, 3);
     for (const name of [`${later - 1000}:alice`, 'alice', 'ring', 'alice:bob', '']) {
-      assert.deepEqual(store.find(name, 'ring'), [], name);
+      assert.deepEqual(await store.find(name, 'ring'), [], name);
     }
     database.close();
   } finally {
@@ -247,36 +247,36 @@ test('time-limited users, several secrets, either order of time and name', () =>
   }
 });
 
-test('the user store keeps users, secrets, origins, options, admins and peers', () => {
-  const database = new TurnDatabase(':memory:');
-  database.setKey('alice', 'ring', KEY);
-  database.setKey('alice', 'other', KEY);
-  assert.deepEqual(database.key('alice', 'ring'), KEY);
-  assert.equal(database.key('bob', 'ring'), undefined);
-  assert.deepEqual(database.users('ring'), [{ name: 'alice', realm: 'ring' }]);
-  assert.ok(database.deleteUser('alice', 'ring'));
-  assert.ok(!database.deleteUser('alice', 'ring'));
-  database.addSecret('ring', 'a');
-  database.addSecret('ring', 'b');
-  assert.equal(database.deleteSecret('ring', 'a'), 1);
-  assert.deepEqual(database.secrets('ring'), ['b']);
-  database.addOrigin('https://a.example', 'ring');
-  assert.equal(database.origins().get('https://a.example'), 'ring');
-  assert.ok(database.deleteOrigin('https://a.example'));
-  database.setRealmOption('ring', 'max-bps', 1000);
-  database.setRealmOption('ring', 'user-quota', 3);
-  database.setRealmOption('ring', 'max-bps', 0);
-  assert.deepEqual(database.realmOptions().get('ring'), { userQuota: 3 });
+test('the user store keeps users, secrets, origins, options, admins and peers', async () => {
+  const database = TurnDatabase.openFile(':memory:');
+  await database.setKey('alice', 'ring', KEY);
+  await database.setKey('alice', 'other', KEY);
+  assert.deepEqual(await database.key('alice', 'ring'), KEY);
+  assert.equal(await database.key('bob', 'ring'), undefined);
+  assert.deepEqual(await database.users('ring'), [{ name: 'alice', realm: 'ring' }]);
+  assert.ok(await database.deleteUser('alice', 'ring'));
+  assert.ok(!(await database.deleteUser('alice', 'ring')));
+  await database.addSecret('ring', 'a');
+  await database.addSecret('ring', 'b');
+  assert.equal(await database.deleteSecret('ring', 'a'), 1);
+  assert.deepEqual(await database.secrets('ring'), ['b']);
+  await database.addOrigin('https://a.example', 'ring');
+  assert.equal((await database.origins()).get('https://a.example'), 'ring');
+  assert.ok(await database.deleteOrigin('https://a.example'));
+  await database.setRealmOption('ring', 'max-bps', 1000);
+  await database.setRealmOption('ring', 'user-quota', 3);
+  await database.setRealmOption('ring', 'max-bps', 0);
+  assert.deepEqual((await database.realmOptions()).get('ring'), { userQuota: 3 });
   const range = parseAddressRange('10.0.0.0/24');
   assert.ok(range !== undefined);
-  database.addPeerRange('denied', 'ring', range);
-  assert.deepEqual(database.peerRanges('denied').map(formatAddressRange), ['10.0.0.0-10.0.0.255']);
-  database.setAdmin('root', '', encryptAdminPassword('secret'));
-  assert.deepEqual(database.admins(), [{ name: 'root', realm: '' }]);
+  await database.addPeerRange('denied', 'ring', range);
+  assert.deepEqual((await database.peerRanges('denied')).map(formatAddressRange), ['10.0.0.0-10.0.0.255']);
+  await database.setAdmin('root', '', encryptAdminPassword('secret'));
+  assert.deepEqual(await database.admins(), [{ name: 'root', realm: '' }]);
   assert.ok(isAdminPassword('secret', encryptAdminPassword('secret')));
   assert.ok(!isAdminPassword('other', encryptAdminPassword('secret')));
   for (const wrong of ['x', '10.0.0.9-10.0.0.1', '10.0.0.1-::1', '10.0.0.0/33', '10.0.0.0/']) {
     assert.equal(parseAddressRange(wrong), undefined, wrong);
   }
-  database.close();
+  await database.close();
 });
