@@ -56,44 +56,33 @@ test("coturn's PostgreSQL database serves both: users, secrets and rules of eith
     assert.deepEqual([key?.timestamp, key?.lifetime, key?.as_rs_alg], [0, 0, 'A256GCM']);
     await store.close();
   }
-  const common = ['-r', 'ring', '--no-tls', '--no-dtls', '-L', server.address, '-a'];
-  {
-    await using _coturn = server.spawn('turnserver', [
-      '-n',
-      ...common,
-      '-e',
-      place,
-      '-p',
-      '3700',
-      '--log-file',
-      'stdout',
-    ]);
-    await eventually(() => server.exec('ss', '-lun').includes(':3700'), 'coturn did not start');
-    lossless(await uclient(client, '-u', 'bob', '-w', 'builder', '-p', '3700', ...FEW, server.address));
-  }
-  {
-    await using turn = await startTurn(server, scratch, ...common, '-e', place);
-    const as = (user: string, password: string): Promise<UclientResult> =>
-      uclient(client, '-u', user, '-w', password, ...FEW, server.address);
-    lossless(await as('alice', 'wonder'));
-    lossless(await as('bob', 'builder'));
-    real('-a', '-u', 'carol', '-p', 'late', '-r', 'ring');
-    lossless(await as('carol', 'late'));
-    await postgres.crashAndRestart();
-    lossless(await as('alice', 'wonder'));
-    atoll('-d', '-u', 'carol', '-r', 'ring', '-e', place);
-    assert.equal((await as('carol', 'late')).received, 0);
-    // Rules are read anew every few seconds: from then on nobody is relayed to.
-    psql('-c', "INSERT INTO denied_peer_ip VALUES ('ring', '0.0.0.0-255.255.255.255')");
-    await eventually(async () => (await as('alice', 'wonder')).received === 0, 'the denied peers were not read');
-    assert.doesNotMatch(turn.output, /does not answer/);
-    psql('-c', 'DELETE FROM denied_peer_ip');
-  }
-  {
-    const secrets = ['--use-auth-secret', '--oauth', '--server-name', 'blackdow.carleon.gov'];
-    await using _turn = await startTurn(server, scratch, ...common.slice(0, -1), ...secrets, '-e', postgres.url);
-    lossless(await uclient(client, '-u', 'dave', '-W', 'geheim', ...FEW, server.address));
-  }
+  const common = ['-r', 'ring', '--no-tls', '--no-dtls', '-L', server.address];
+  const secrets = ['--use-auth-secret', '--oauth', '--server-name', 'blackdow.carleon.gov'];
+  const coturnArgs = ['-n', ...common, '-a', '-e', place, '-p', '3700', '--log-file', 'stdout'];
+  await using _coturn = server.spawn('turnserver', coturnArgs);
+  await using turn = await startTurn(server, scratch, ...common, '-a', '-e', place);
+  await using _secretTurn = await startTurn(server, scratch, ...common, ...secrets, '-p', '3800', '-e', postgres.url);
+  await eventually(() => server.exec('ss', '-lun').includes(':3700'), 'coturn did not start');
+  real('-a', '-u', 'carol', '-p', 'late', '-r', 'ring');
+  const as = (user: string, password: string, port = 3478): Promise<UclientResult> =>
+    uclient(client, '-u', user, '-w', password, '-p', String(port), ...FEW, server.address);
+  // A run of the client is mostly waiting: they run at once.
+  const results = await Promise.all([
+    as('bob', 'builder', 3700),
+    as('alice', 'wonder'),
+    as('bob', 'builder'),
+    as('carol', 'late'),
+    uclient(client, '-u', 'dave', '-W', 'geheim', '-p', '3800', ...FEW, server.address),
+  ]);
+  results.forEach(lossless);
+  await postgres.crashAndRestart();
+  lossless(await as('alice', 'wonder'));
+  atoll('-d', '-u', 'carol', '-r', 'ring', '-e', place);
+  assert.equal((await as('carol', 'late')).received, 0);
+  // Rules are read anew every few seconds: from then on nobody is relayed to.
+  psql('-c', "INSERT INTO denied_peer_ip VALUES ('ring', '0.0.0.0-255.255.255.255')");
+  await eventually(async () => (await as('alice', 'wonder')).received === 0, 'the denied peers were not read');
+  assert.doesNotMatch(turn.output, /does not answer/);
 });
 
 test('a database that cannot be used ends the start with a sentence, without the password; an empty one gets its tables', async () => {
