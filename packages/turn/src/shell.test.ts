@@ -164,6 +164,32 @@ test('RFC 6062: a peer connects and is connected to, bytes flow both ways from o
   second.destroy();
 });
 
+test('RFC 6062: within its bandwidth a peer that closes at once loses nothing, and every byte is counted', async () => {
+  const realmDefaults = { userQuota: 0, totalQuota: 0, maxBps: 2_000_000 };
+  await using server = await open({ tcp: [{ address: HOST, port: 0 }], realmDefaults });
+  const control = new StreamClient(portOf(server));
+  await control.ask(Method.allocate, (writer) => writer.add(Attribute.requestedTransport, 6));
+  const sent = Buffer.alloc(3_000_000, 'atoll');
+  const peer = createServer((socket) => socket.once('data', () => socket.end(sent))).listen(0, HOST);
+  await once(peer, 'listening');
+  const at = Endpoint.from(HOST, (peer.address() as { port: number }).port) as Endpoint;
+  const connected = await control.ask(Method.connect, (writer) => writer.add(Attribute.xorPeerAddress, at));
+  const data = new StreamClient(portOf(server));
+  const id = connected.get(Attribute.connectionId) ?? 0;
+  await data.ask(Method.connectionBind, (writer) => writer.add(Attribute.connectionId, id));
+  data.socket.removeAllListeners('data');
+  const received: Buffer[] = [];
+  data.socket.on('data', (chunk) => received.push(chunk));
+  data.socket.write('go');
+  await once(data.socket, 'end');
+  assert.ok(Buffer.concat(received).equals(sent));
+  const { peers } = server.statistics().traffic;
+  assert.equal(peers.receivedBytes, sent.length);
+  control.socket.destroy();
+  data.socket.destroy();
+  peer.close();
+});
+
 test('PROXY protocol 2: the client is who the balancer says, and others are cut off', async () => {
   await using server = await open({ proxiedTcp: [{ address: HOST, port: 0 }] });
   const header = Buffer.from('0d0a0d0a000d0a515549540a2111000ccb007107c0000201c35001bb', 'hex');
