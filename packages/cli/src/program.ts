@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { dhtnodeCommand } from './commands/dhtnode.js';
+import { firewallCommand } from './commands/firewall.js';
 import { namesCommand } from './commands/names.js';
 import { turnadminCommand, turnCommand } from './commands/turn.js';
 import { proxyCommand, upCommand } from './commands/up.js';
@@ -16,7 +17,15 @@ export async function runProgram(): Promise<0 | 1> {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
-  const commands = [upCommand(), proxyCommand(), dhtnodeCommand(), namesCommand(), turnCommand(), turnadminCommand()];
+  const commands = [
+    upCommand(),
+    proxyCommand(),
+    dhtnodeCommand(),
+    namesCommand(),
+    turnCommand(),
+    turnadminCommand(),
+    firewallCommand(),
+  ];
   for (const command of commands) {
     for (const each of [command, ...command.commands]) {
       each.exitOverride().configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
