@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { dhtnodeCommand } from './commands/dhtnode.js';
 import { firewallCommand } from './commands/firewall.js';
 import { namesCommand } from './commands/names.js';
+import { portmapCommand } from './commands/portmap.js';
 import { turnadminCommand, turnCommand } from './commands/turn.js';
 import { proxyCommand, upCommand } from './commands/up.js';
 import { VERSION } from './version.js';
@@ -25,6 +26,7 @@ export async function runProgram(): Promise<0 | 1> {
     turnCommand(),
     turnadminCommand(),
     firewallCommand(),
+    portmapCommand(),
   ];
   for (const command of commands) {
     for (const each of [command, ...command.commands]) {

@@ -103,6 +103,13 @@ export const SETTINGS = {
     value: 'true|false',
     text: 'Find other nodes on the LAN, and be found',
   }),
+  portMap: setting({
+    schema: truth('port-map'),
+    fallback: false,
+    flag: 'port-map',
+    value: 'true|false',
+    text: 'Have the router let people outside reach the hub, while it runs (PCP, NAT-PMP or UPnP)',
+  }),
   turn: setting({
     schema: truth('turn'),
     fallback: true,

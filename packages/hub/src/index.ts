@@ -7,7 +7,7 @@ export {
   runOnThisMachine,
 } from './firewall/firewall.js';
 export {
-  isLanOnly,
+  isMappable,
   type OpenPort,
   openPorts,
   PORT_PURPOSES,
@@ -16,6 +16,7 @@ export {
   turnPorts,
 } from './firewall/open-ports.js';
 export { jsonLogger, textLogger } from './hub-logger.js';
+export { PortMapMemory } from './port-map-memory.js';
 export type * from './portal/api.js';
 export { type HubOptions, type ReadyFacts, type RunningHub, startHub } from './startup.js';
 export { writeAtomically } from './state-directory.js';

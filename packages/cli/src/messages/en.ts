@@ -1,3 +1,10 @@
+/** A mapping of a router, as far as people are told of it. */
+interface MappedPort {
+  readonly transport: string;
+  readonly internalPort: number;
+  readonly externalPort: number;
+}
+
 /** What the command line says to people, in English. The other languages have exactly these keys. */
 export const en = {
   hubRuns: 'Atoll is running. In the account settings of each Jami app, enter:',
@@ -38,6 +45,39 @@ export const en = {
         'It holds until nftables is started again: to keep it, write the printed rules into /etc/nftables.conf.',
       macos: 'It holds until the next start of the machine.',
     },
+  },
+  portMap: {
+    router: (address: string, method: string, outside: string | undefined) =>
+      `Router ${address} (${method}), address outside: ${outside ?? 'it does not tell'}`,
+    mappings: 'Mappings of the router:',
+    own: 'Mappings of this machine (this router does not tell of others):',
+    noMappings: 'No mappings.',
+    mapped: ({ transport, internalPort, externalPort }: MappedPort) =>
+      externalPort === internalPort
+        ? `${internalPort}/${transport} is open outside.`
+        : `${internalPort}/${transport} is open outside as port ${externalPort}.`,
+    until: (seconds: number) =>
+      `For ${Math.round(seconds / 60)} minutes, unless it is renewed: a hub with --port-map true renews it while it runs.`,
+    removed: (count: number) => `Mappings removed: ${count}.`,
+    notConnected: (router: string) =>
+      `The router ${router} has no connection to the Internet at this moment: look at its cable or its own page first.`,
+    secondRouter: (router: string, outside: string) => [
+      `There is a second router: ${outside}, the address that ${router} has outside, is itself one of a private network.`,
+      'What comes from the Internet stops at that second router. One of these makes it pass:',
+      `  1. Best: switch one of the two to bridge mode (“modem only”, “access point”), so that ${router} gets the address of the Internet itself. Then run “atoll portmap add” again.`,
+      `  2. Or open the page of the second router and forward the same ports, same protocol, to ${outside}. Give ${router} a fixed address there, so that it stays true.`,
+      `  3. Or enter ${outside} there as “exposed host” or “DMZ”: everything passes on to ${router}, which lets in only what is mapped.`,
+      '  4. Nobody can change the second router? Then nobody outside reaches the hub over IPv4: use IPv6, or run a second hub where ports can be opened, and give its address as --bootstrap.',
+      'To see whether it works, somebody outside uses the address that a “what is my IP” page shows, with the port.',
+    ],
+    carrier: (router: string, outside: string) => [
+      `The provider has a router of its own in between: ${outside}, the address that ${router} has outside, is shared by many customers (CGNAT).`,
+      'No setting here lets anybody in over IPv4. One of these does:',
+      '  1. Ask the provider for a public IPv4 address; many give one on request, some for a fee.',
+      '  2. Use IPv6, if the provider has it: open the same ports for this machine in the IPv6 firewall of the router.',
+      '  3. Run a second hub on a machine that has a public address, and give its address here as --bootstrap.',
+      'The network at home works without any of it.',
+    ],
   },
 };
 

@@ -30,9 +30,10 @@ export const PORT_PURPOSES: Readonly<Record<PortUse, string>> = {
   portal: 'portal page',
 };
 
-/** Whether a port is of use on the LAN only, and must never be mapped on a router. */
-export function isLanOnly({ use }: OpenPort): boolean {
-  return use === 'discovery';
+/** Ports that a router maps: those by which somebody outside uses the hub, one by one, without the operator's page. */
+export function isMappable({ use, from, to, families }: OpenPort): boolean {
+  const isForOutside = use === 'dht' || use === 'proxy' || use === 'names' || use === 'turn' || use === 'turn-tls';
+  return isForOutside && from === to && families.includes(4);
 }
 
 /** The part of a ready file that tells ports; `portal` and `tlsPort` are there where a hub has them. */
