@@ -21,6 +21,10 @@ const PEERS = [
   'postgresql',
   'coturn',
   'chromium',
+  'curl',
+  'iptables',
+  'ufw',
+  'firewalld',
 ];
 const MINUTE = 60_000;
 let passed = 0;

@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { backupCommand, restoreCommand } from './commands/backup.js';
 import { dhtnodeCommand } from './commands/dhtnode.js';
+import { firewallCommand } from './commands/firewall.js';
 import { namesCommand } from './commands/names.js';
+import { portmapCommand } from './commands/portmap.js';
 import { turnadminCommand, turnCommand } from './commands/turn.js';
 import { proxyCommand, upCommand } from './commands/up.js';
 import { VERSION } from './version.js';
@@ -26,6 +28,8 @@ export async function runProgram(): Promise<0 | 1> {
     turnadminCommand(),
     backupCommand(),
     restoreCommand(),
+    firewallCommand(),
+    portmapCommand(),
   ];
   for (const command of commands) {
     for (const each of [command, ...command.commands]) {

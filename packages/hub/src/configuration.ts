@@ -116,6 +116,13 @@ export const SETTINGS = {
     value: 'true|false',
     text: 'Let Jami apps of before and after 2025 find each other',
   }),
+  portMap: setting({
+    schema: truth('port-map'),
+    fallback: false,
+    flag: 'port-map',
+    value: 'true|false',
+    text: 'Have the router let people outside reach the hub, while it runs (PCP, NAT-PMP or UPnP)',
+  }),
   turn: setting({
     schema: truth('turn'),
     fallback: true,

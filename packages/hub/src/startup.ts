@@ -3,8 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '@atoll/base';
 import type { HubConfiguration } from './configuration.js';
 import { DhtService } from './dht-service.js';
+import { openPorts, type ReadyPorts } from './firewall/open-ports.js';
 import { lanAddresses } from './lan-addresses.js';
 import { NamesService } from './names-service.js';
+import { type PortMapFacts, PortMapService } from './port-map-service.js';
 import { ProxyService } from './proxy-service.js';
 import { StateDirectory, writeAtomically } from './state-directory.js';
 import { type HubService, Supervisor } from './supervisor.js';
@@ -40,6 +42,8 @@ export interface ReadyFacts {
     readonly password: string;
     readonly realm: string;
   };
+  /** How the router lets people outside in, as it was at the start. */
+  readonly portMap?: PortMapFacts;
 }
 
 /** A hub that runs. */
@@ -76,11 +80,16 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     new ProxyService({ state, logger, node: () => dht?.node }, configuration, addresses);
   const makeNames = (): HubService => new NamesService(configuration, state.file('names.db'), addresses, logger);
   const makeTurn = (): HubService => new TurnService({ state, logger }, configuration, addresses);
+  const facts: Record<string, unknown> = { version };
+  const makePortMap = (): HubService =>
+    new PortMapService({ state, logger, ports: () => openPorts(configuration, facts as ReadyPorts) });
   const all: [name: string, isWanted: boolean, make: () => HubService][] = [
     ['dht', true, makeDht],
     ['proxy', configuration.proxy, makeProxy],
     ['names', configuration.names, makeNames],
     ['turn', configuration.turn, makeTurn],
+    // The last one, because it maps what the others opened.
+    ['portMap', configuration.portMap, makePortMap],
   ];
   const services = all.filter(([name, isWanted]) => isWanted && (options.only?.includes(name) ?? true));
   const running: Supervisor[] = [];
@@ -90,7 +99,6 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     await state.release();
   };
   try {
-    const facts: Record<string, unknown> = { version };
     for (const [name, , make] of services) {
       const service = new Supervisor(make, parts);
       running.push(service);

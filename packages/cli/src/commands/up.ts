@@ -1,23 +1,22 @@
-import { jsonLogger, type ReadyFacts, readConfiguration, SETTINGS, startHub, textLogger } from '@atoll/hub';
+import { jsonLogger, type ReadyFacts, readConfiguration, startHub, textLogger } from '@atoll/hub';
 import { nativeDatagram } from '@atoll/udp';
 import { Command } from 'commander';
+import { givenSettings, type HubOptions, withHubSettings, withServiceSwitches } from '../hub-settings.js';
 import type { Messages } from '../messages/en.js';
 import { messagesFor } from '../messages/locale.js';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 
 interface UpOptions {
-  readonly config?: string;
   readonly readyFile?: string;
   readonly json?: boolean;
 }
 
 /** `atoll up`: the hub in the foreground. */
 export function upCommand(): Command {
-  return hubCommand('up', 'Run the hub in the foreground: everything a LAN needs to use Jami', undefined)
-    .option('--no-proxy', 'Run no DHT proxy')
-    .option('--no-names', 'Run no name server')
-    .option('--no-turn', 'Run no TURN server');
+  return withServiceSwitches(
+    hubCommand('up', 'Run the hub in the foreground: everything a LAN needs to use Jami', undefined),
+  );
 }
 
 /** `atoll proxy`: a DHT node with its proxy, and nothing else of the hub. */
@@ -26,14 +25,11 @@ export function proxyCommand(): Command {
 }
 
 function hubCommand(name: string, description: string, only: readonly string[] | undefined): Command {
-  const command = new Command(name).description(description);
-  for (const { flag, value, text } of Object.values(SETTINGS)) command.option(`--${flag} <${value}>`, text);
-  return command
-    .option('--config <FILE>', 'Settings as YAML; the command line weighs more')
+  return withHubSettings(new Command(name).description(description))
     .option('--ready-file <FILE>', 'Write addresses and ports as JSON to FILE once everything answers')
     .option('--json', 'Log as one JSON object per line')
-    .action(async (options: UpOptions & Record<string, string | boolean | undefined>) => {
-      const configuration = await readConfiguration(given(options), process.env, options.config);
+    .action(async (options: UpOptions & HubOptions) => {
+      const configuration = await readConfiguration(givenSettings(options), process.env, options.config);
       const logger = options.json ? jsonLogger(process.stdout) : textLogger(process.stderr);
       const messages = messagesFor(process.env);
       const stopped = stopSignal();
@@ -44,13 +40,6 @@ function hubCommand(name: string, description: string, only: readonly string[] |
       if (!options.json) process.stderr.write(`${messages.stopping}\n`);
       await hub.stop();
     });
-}
-
-/** Settings as text: `--no-names` is `--names false`. */
-function given(options: Readonly<Record<string, string | boolean | undefined>>): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(options).map(([name, value]) => [name, value === undefined ? undefined : String(value)]),
-  );
 }
 
 function welcome({ dht, proxy, names, turn }: ReadyFacts, messages: Messages): string {
