@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { backupCommand, restoreCommand } from './commands/backup.js';
 import { dhtnodeCommand } from './commands/dhtnode.js';
+import { doctorCommand } from './commands/doctor.js';
 import { namesCommand } from './commands/names.js';
 import { turnadminCommand, turnCommand } from './commands/turn.js';
 import { proxyCommand, upCommand } from './commands/up.js';
@@ -26,6 +27,7 @@ export async function runProgram(): Promise<0 | 1> {
     turnadminCommand(),
     backupCommand(),
     restoreCommand(),
+    doctorCommand(),
   ];
   for (const command of commands) {
     for (const each of [command, ...command.commands]) {

@@ -1,6 +1,10 @@
 export { restoreState, stageRestore } from './backup/restore.js';
 export { backUpState } from './backup/state-backup.js';
 export { type GivenSettings, type HubConfiguration, readConfiguration, SETTINGS } from './configuration.js';
+export { type ExamineOptions, examine } from './doctor/examine.js';
+export { findTarget, localTarget, type TargetWish } from './doctor/find-target.js';
+export type { DoctorLanguage } from './doctor/finding.js';
+export type { DoctorTarget } from './doctor/target.js';
 export { jsonLogger, textLogger } from './hub-logger.js';
 export type * from './portal/api.js';
 export { type HubOptions, type ReadyFacts, type RunningHub, startHub } from './startup.js';

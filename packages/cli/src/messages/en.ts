@@ -11,6 +11,8 @@ export const en = {
   howToStop: 'Stop with Ctrl-C.',
   slower: 'Network packets are handled one by one, which is slower:',
   stopping: 'Stopping …',
+  doctorWell: 'No fault was found.',
+  doctorFaults: 'Faults were found; each arrow says what to do.',
 };
 
 /** The keys of every language. */

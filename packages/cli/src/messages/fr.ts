@@ -14,4 +14,6 @@ export const fr: Messages = {
   howToStop: 'Ctrl-C pour arrêter.',
   slower: 'Les paquets réseau sont traités un par un, ce qui est plus lent :',
   stopping: 'Arrêt …',
+  doctorWell: 'Aucun défaut constaté.',
+  doctorFaults: 'Des défauts ont été constatés ; chaque flèche dit que faire.',
 };
