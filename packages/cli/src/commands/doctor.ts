@@ -16,8 +16,11 @@ interface DoctorOptions {
   readonly turnRealm?: string;
   readonly turnTlsPort?: string;
   readonly stun?: string;
+  readonly limit: string;
   readonly json?: boolean;
 }
+
+const MOST_LIMIT_MS = 60_000;
 
 /** `atoll doctor`: what is wrong with this network, and what to do about it. */
 export function doctorCommand(): Command {
@@ -34,6 +37,7 @@ export function doctorCommand(): Command {
     .option('--turn-realm <REALM>', 'Realm of the TURN server')
     .option('--turn-tls-port <N>', 'Port of the TURN server over TLS and DTLS')
     .option('--stun <ADDRESS[:PORT]>', 'STUN server with two addresses (RFC 5780), to learn the kind of NAT')
+    .option('--limit <SECONDS>', 'Longest wait for an answer that should come at once', '1.5')
     .option('--json', 'Print JSON')
     .action((options: DoctorOptions) => runDoctor(options));
 }
@@ -43,7 +47,9 @@ async function runDoctor(options: DoctorOptions): Promise<void> {
   const configuration = await readConfiguration({ state, network }, process.env, config);
   const target = await findTarget({ configuration, hub, readyFile, turn: await turnOf(options) });
   const language = languageOf(process.env);
-  const findings = await examine(target, { language, stun: stunOf(options.stun) });
+  const limitMs = 1000 * Number(options.limit);
+  if (!(limitMs > 0 && limitMs <= MOST_LIMIT_MS)) throw new UsageError('--limit takes seconds, from 0.1 to 60.');
+  const findings = await examine(target, { language, limitMs, stun: stunOf(options.stun) });
   process.stdout.write(options.json ? `${JSON.stringify(findings, undefined, 2)}\n` : textOf(findings));
   process.exitCode = findings.isWell ? 0 : 1;
 }

@@ -1,3 +1,4 @@
+import { errorMessage } from '@atoll/base';
 import type { Findings } from '../portal/api.js';
 import type { Check, CheckTools } from './check.js';
 import { checkAddresses } from './checks/check-addresses.js';
@@ -45,10 +46,19 @@ export interface ExamineOptions extends Partial<CheckTools> {
 export async function examine(target: DoctorTarget | undefined, options: ExamineOptions): Promise<Findings> {
   const { language, unixMs = Date.now, limitMs = LIMIT_MS, stun } = options;
   const tools = { unixMs, limitMs, ...(stun === undefined ? {} : { stun }) };
-  const isThere = target !== undefined && (target.local === undefined || target.local.pid !== undefined);
+  const isHere = target?.local !== undefined;
+  const isThere = isHere ? target.local?.pid !== undefined : target !== undefined && target.host !== '';
   const checks = isThere ? [...OWN, ...REMOTE] : OWN;
   const place = target ?? { host: '127.0.0.1', addresses: [], isAssumed: true, bootstrap: [] };
-  const verdicts = await Promise.all(checks.map((check) => check(place, tools)));
-  const missing: Verdict[] = target === undefined ? [verdict('fault', 'no-hub-found')] : [];
+  const verdicts = await Promise.all(
+    checks.map(async (check) => {
+      try {
+        return await check(place, tools);
+      } catch (error) {
+        return [verdict('unknown', 'check-failed', { check: check.name, reason: errorMessage(error) })];
+      }
+    }),
+  );
+  const missing: Verdict[] = !isThere && !isHere ? [verdict('fault', 'no-hub-found')] : [];
   return findingsOf([...missing, ...verdicts.flat()], language);
 }

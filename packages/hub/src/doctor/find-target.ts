@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { readFile, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { AtollError, errorCode, errorMessage, splitHostPort, UsageError } from '@atoll/base';
+import { errorCode, errorMessage, splitHostPort, UsageError } from '@atoll/base';
 import { DEFAULT_PORT, decodeDhtAnnouncement } from '@atoll/dht';
 import type { HubConfiguration } from '../configuration.js';
 import { RUNNING_FILE } from '../running-file.js';
@@ -72,16 +72,11 @@ async function fromReadyFile(path: string): Promise<DoctorTarget> {
 async function fromName(hub: string, network: number): Promise<DoctorTarget> {
   const { host: name, port = DEFAULT_PORT } = splitHostPort(hub);
   if (name === '' || Number.isNaN(port)) throw new UsageError(`“${hub}” is no address; write host or host:port.`);
-  const isAddress = isIP(name) !== 0;
-  let host = name;
-  try {
-    if (!isAddress) host = (await lookup(name)).address;
-  } catch (cause) {
-    const text = `The hub’s name ${name} leads to no address (${errorCode(cause)}); write its IP address instead.`;
-    throw new AtollError('DOCTOR_NAME_UNKNOWN', text, { cause });
-  }
-  const named = isAddress ? {} : { name };
-  return { ...(await fromPage(host, network, port)), ...named };
+  if (isIP(name) !== 0) return fromPage(name, network, port);
+  const found = await lookup(name).catch(() => undefined);
+  // The check of DNS says why a name leads nowhere.
+  if (found === undefined) return { host: '', name, addresses: [], isAssumed: true, bootstrap: [] };
+  return { ...(await fromPage(found.address, network, port)), name };
 }
 
 async function fromDiscovery(network: number): Promise<DoctorTarget | undefined> {

@@ -32,7 +32,7 @@ export interface ServicePort {
 
 /** The hub to be examined. */
 export interface DoctorTarget {
-  /** IP address at which it is asked. */
+  /** IP address at which it is asked; empty when its name leads to none. */
   readonly host: string;
   /** How a person named it, when not by address. */
   readonly name?: string | undefined;

@@ -215,6 +215,10 @@ export const en = {
     sentence: 'The hub may open only {limit} files and connections: clients will be turned away.',
     remedy: 'Raise the limit (LimitNOFILE= in the systemd unit, ulimit -n in a shell) and start the hub again.',
   },
+  'check-failed': {
+    sentence: 'One thing could not be looked at ({check}): {reason}',
+    remedy: 'Mend what else was found, and look again.',
+  },
 } satisfies Record<string, FindingText>;
 
 /** Ids of all findings. */

@@ -224,4 +224,8 @@ export const fr: Record<FindingId, FindingText> = {
     sentence: 'Le hub ne peut ouvrir que {limit} fichiers et connexions : des clients seront refusés.',
     remedy: 'Relevez la limite (LimitNOFILE= dans l’unité systemd, ulimit -n dans un shell) et relancez le hub.',
   },
+  'check-failed': {
+    sentence: 'Une chose n’a pas pu être examinée ({check}) : {reason}',
+    remedy: 'Corrigez ce qui a été constaté par ailleurs, puis recommencez.',
+  },
 };

@@ -21,11 +21,15 @@ export class ConnectedUdp {
   static open(host: string, port: number): Promise<ConnectedUdp | undefined> {
     return new Promise((resolve) => {
       const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
-      socket.once('error', () => resolve(undefined));
-      socket.connect(port, host, () => {
+      socket.once('error', () => {
+        socket.close();
+        resolve(undefined);
+      });
+      socket.once('connect', () => {
         socket.removeAllListeners('error');
         resolve(new ConnectedUdp(socket));
       });
+      socket.connect(port, host);
     });
   }
 
