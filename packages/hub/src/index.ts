@@ -4,6 +4,15 @@ export { type GivenSettings, type HubConfiguration, readConfiguration, SETTINGS 
 export { type ExamineOptions, examine } from './doctor/examine.js';
 export { findTarget, localTarget, type TargetWish } from './doctor/find-target.js';
 export type { DoctorLanguage } from './doctor/finding.js';
+export {
+  measureQuality,
+  QUALITY_PORT,
+  type QualityOptions,
+  type QualityReport,
+  type WayQuality,
+} from './doctor/quality/measure-quality.js';
+export { type PlotWords, plotQuality } from './doctor/quality/plot-quality.js';
+export { serveQuality } from './doctor/quality/serve-quality.js';
 export type { DoctorTarget } from './doctor/target.js';
 export { jsonLogger, textLogger } from './hub-logger.js';
 export type * from './portal/api.js';

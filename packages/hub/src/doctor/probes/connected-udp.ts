@@ -2,6 +2,8 @@ import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { errorCode } from '@atoll/base';
 
+const BUFFER_BYTES = 4 * 1024 * 1024;
+
 /** A UDP socket connected to one place, so that the system tells when nothing listens there. */
 export class ConnectedUdp {
   /** Hears each datagram. */
@@ -27,6 +29,7 @@ export class ConnectedUdp {
       });
       socket.once('connect', () => {
         socket.removeAllListeners('error');
+        widen(socket);
         resolve(new ConnectedUdp(socket));
       });
       socket.connect(port, host);
@@ -35,6 +38,10 @@ export class ConnectedUdp {
 
   get localAddress(): string {
     return this.socket.address().address;
+  }
+
+  get localPort(): number {
+    return this.socket.address().port;
   }
 
   send(bytes: Uint8Array): void {
@@ -53,6 +60,16 @@ export class ConnectedUdp {
 
   private failed(error: Error | null): void {
     if (error !== null && errorCode(error) === 'ECONNREFUSED') this.onRefused();
+  }
+}
+
+/** Room for bursts, where the system gives it. */
+function widen(socket: Socket): void {
+  try {
+    socket.setRecvBufferSize(BUFFER_BYTES);
+    socket.setSendBufferSize(BUFFER_BYTES);
+  } catch {
+    // The usual size does for all but the fastest streams.
   }
 }
 
