@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { backupCommand, restoreCommand } from './commands/backup.js';
 import { dhtnodeCommand } from './commands/dhtnode.js';
+import { doctorCommand } from './commands/doctor.js';
 import { firewallCommand } from './commands/firewall.js';
 import { namesCommand } from './commands/names.js';
 import { portmapCommand } from './commands/portmap.js';
@@ -30,6 +31,7 @@ export async function runProgram(): Promise<0 | 1> {
     restoreCommand(),
     firewallCommand(),
     portmapCommand(),
+    doctorCommand(),
   ];
   for (const command of commands) {
     for (const each of [command, ...command.commands]) {

@@ -1,6 +1,19 @@
 export { restoreState, stageRestore } from './backup/restore.js';
 export { backUpState } from './backup/state-backup.js';
 export { type GivenSettings, type HubConfiguration, readConfiguration, SETTINGS } from './configuration.js';
+export { type ExamineOptions, examine } from './doctor/examine.js';
+export { findTarget, localTarget, type TargetWish } from './doctor/find-target.js';
+export type { DoctorLanguage } from './doctor/finding.js';
+export {
+  measureQuality,
+  QUALITY_PORT,
+  type QualityOptions,
+  type QualityReport,
+  type WayQuality,
+} from './doctor/quality/measure-quality.js';
+export { type PlotWords, plotQuality } from './doctor/quality/plot-quality.js';
+export { serveQuality } from './doctor/quality/serve-quality.js';
+export type { DoctorTarget } from './doctor/target.js';
 export {
   type Firewall,
   type FirewallCommand,

@@ -8,6 +8,7 @@ import { lanAddresses } from './lan-addresses.js';
 import { NamesService } from './names-service.js';
 import { type PortMapFacts, PortMapService } from './port-map-service.js';
 import { ProxyService } from './proxy-service.js';
+import { RUNNING_FILE } from './running-file.js';
 import { StateDirectory, writeAtomically } from './state-directory.js';
 import { type HubService, Supervisor } from './supervisor.js';
 import { TurnService } from './turn-service.js';
@@ -95,6 +96,7 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
   const running: Supervisor[] = [];
   const stop = async (): Promise<void> => {
     if (readyFile !== undefined) await rm(readyFile, { force: true });
+    await rm(state.file(RUNNING_FILE), { force: true });
     for (const service of running.reverse()) await service.stop();
     await state.release();
   };
@@ -106,6 +108,8 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       await service.probe();
     }
     const ready = facts as unknown as ReadyFacts;
+    const told = { ...ready, bootstrap: configuration.bootstrap };
+    await writeAtomically(state.file(RUNNING_FILE), `${JSON.stringify(told, undefined, 2)}\n`);
     if (readyFile !== undefined) await writeAtomically(readyFile, `${JSON.stringify(ready, undefined, 2)}\n`);
     return { ready, stop };
   } catch (error) {

@@ -31,7 +31,7 @@ const push = new DirectPushService(
 const subscriptions = await push.start({ onEnded: () => {} });
 const proxy = new DhtProxy({ node: () => undefined }, { statePath: join(folder, 'proxy.db') });
 await proxy.start();
-const turn = new TurnDatabase(join(folder, 'turn.db'));
+const turn = TurnDatabase.openFile(join(folder, 'turn.db'));
 let node = await DhtNode.open(NODE);
 
 /** Numbered files: the number that a whole one holds. */
@@ -44,7 +44,7 @@ async function counterIn(name: string): Promise<number> {
 for (const { name } of await names.list({ limit: 100_000 })) say(`there name ${name}`);
 for (const { clientId } of subscriptions) say(`there subscription ${clientId}`);
 for (const { value } of proxy.puts.all()) say(`there put ${value.id}`);
-for (const { name } of turn.users(REALM)) say(`there turn-user ${name}`);
+for (const { name } of await turn.users(REALM)) say(`there turn-user ${name}`);
 for (const { value } of node.core.storage.all()) say(`there value ${value.id}`);
 say(`there node ${node.id}`);
 say(`there push-key ${push.vapidPublicKey}`);
@@ -89,7 +89,7 @@ async function writePuts(): Promise<void> {
 async function writeTurnUsers(): Promise<void> {
   for (let i = 0; ; i++) {
     const name = `user-${round}-${i}`;
-    turn.setKey(name, REALM, createHash('md5').update(name).digest());
+    await turn.setKey(name, REALM, createHash('md5').update(name).digest());
     say(`done turn-user ${name}`);
     await nextTurn();
   }

@@ -79,6 +79,27 @@ export const en = {
       'The network at home works without any of it.',
     ],
   },
+  doctorWell: 'No fault was found.',
+  doctorFaults: 'Faults were found; each arrow says what to do.',
+  qualityServes: (port: number) => `Answers quality tests on UDP port ${port}. Stop with Ctrl-C.`,
+  quality: {
+    title: 'Video there and back',
+    frames: 'frames shown a second',
+    loss: 'loss, %',
+    delay: 'delay there and back, ms',
+    camera: 'camera, 1920×1080, 30 frames/s',
+    screen: 'screen, 1920×1080, 120 frames/s',
+    ways: { direct: 'directly', turn: 'through TURN' },
+    table: {
+      shown: 'frames shown/s',
+      freezes: 'freezes (longest, ms)',
+      loss: 'loss (there), %',
+      jitter: 'jitter, ms',
+      delay: 'delay (95 %), ms',
+      rate: 'Mbit/s',
+    },
+    carries: (rate: number, calls: number) => `carries at least ${rate} Mbit/s each way: ${calls} video calls at once`,
+  },
 };
 
 /** The keys of every language. */
