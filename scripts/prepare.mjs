@@ -64,7 +64,9 @@ function isPageOld(root) {
 export function build(root) {
   const run = (...args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status === 0;
   if (!run(join(root, 'node_modules/typescript/bin/tsc'), '-b')) return false;
-  return !isPageOld(root) || run(join(root, 'node_modules/vite/bin/vite.js'), 'build', 'packages/web', '--logLevel', 'warn');
+  return (
+    !isPageOld(root) || run(join(root, 'node_modules/vite/bin/vite.js'), 'build', 'packages/web', '--logLevel', 'warn')
+  );
 }
 
 function newest(folder) {

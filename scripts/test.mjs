@@ -224,9 +224,19 @@ const steps = [
   {
     name: 'page',
     run: () =>
-      node([bin('svelte-check'), '--workspace', 'packages/web', '--tsconfig', './tsconfig.page.json', '--fail-on-warnings'], {
-        limitMs: 3 * MINUTE,
-      }),
+      node(
+        [
+          bin('svelte-check'),
+          '--workspace',
+          'packages/web',
+          '--tsconfig',
+          './tsconfig.page.json',
+          '--fail-on-warnings',
+        ],
+        {
+          limitMs: 3 * MINUTE,
+        },
+      ),
   },
   { name: 'native', run: loadNative },
   { name: 'lint', run: () => node([bin('@biomejs/biome'), 'check', '--error-on-warnings', '.']) },

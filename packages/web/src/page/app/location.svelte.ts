@@ -8,7 +8,8 @@ class Place {
     addEventListener('popstate', () => this.#arrive());
     document.addEventListener('click', (event) => {
       const link = event.target instanceof Element ? event.target.closest('a') : null;
-      if (link === null || link.origin !== location.origin || link.target !== '' || link.hasAttribute('download')) return;
+      if (link === null || link.origin !== location.origin || link.target !== '' || link.hasAttribute('download'))
+        return;
       if (link.hash !== '' && link.pathname === location.pathname) return;
       if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
       if (!link.hasAttribute('data-page')) return;

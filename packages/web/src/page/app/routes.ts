@@ -1,5 +1,5 @@
 import type { Component } from 'svelte';
-import type { IconName } from '../design/Icon.svelte';
+import type { IconName } from '../design/icons.js';
 
 export interface Route {
   /** Key of its name in `appText`. */

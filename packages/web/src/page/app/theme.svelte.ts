@@ -17,8 +17,8 @@ class ChosenTheme {
   }
 
   #show(): void {
-    if (this.current === 'auto') delete document.documentElement.dataset['theme'];
-    else document.documentElement.dataset['theme'] = this.current;
+    if (this.current === 'auto') delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = this.current;
   }
 }
 

@@ -27,7 +27,8 @@ export function testsOf(facts: JoinFacts): ReadonlyMap<TestName, RunTest> {
     }
   }
   // An unregistered name is answered with 404: that is an answer.
-  if (nameServer !== undefined) tests.set('names', () => answer(`${nameServer.replace(/\/$/, '')}/name/connection-test`));
+  if (nameServer !== undefined)
+    tests.set('names', () => answer(`${nameServer.replace(/\/$/, '')}/name/connection-test`));
   if (proxy !== undefined) tests.set('proxy', () => answer(`${proxy.replace(/\/$/, '')}/node/info`));
   tests.set('dht', async () => {
     const { isDhtSeen, address } = await request<ReachFacts>('reach');

@@ -50,7 +50,8 @@ export const networkText = defineText(
     noHubs: 'None was seen on this network.',
     seen: (ago: string) => `seen ${ago}`,
     bridge: 'Old and new apps',
-    bridged: (older: number, newer: number) => `${older} older and ${newer} newer ${plural('en', newer, 'device', 'devices')}, bridged.`,
+    bridged: (older: number, newer: number) =>
+      `${older} older and ${newer} newer ${plural('en', newer, 'device', 'devices')}, bridged.`,
     copied: (count: string) => `${count} values were carried across.`,
   },
   {
@@ -69,10 +70,10 @@ export const networkText = defineText(
     isOff: 'éteint',
     since: (ago) => `depuis ${ago.replace(/^il y a /, '')}`,
     restarts: (count) => `redémarré ${count} fois`,
-    lastError: (ago, message) => `Dernier ennui, ${ago} : ${message}`,
+    lastError: (ago, message) => `Dernier ennui, ${ago} : ${message}`,
     figures: 'Chiffres',
     figuresLead: 'Maintenant, et sur les dernières 24 heures.',
-    plot: (name, low, high) => `${name} sur 24 heures : entre ${low} et ${high}`,
+    plot: (name, low, high) => `${name} sur 24 heures : entre ${low} et ${high}`,
     noHistory: 'Une courbe apparaît après quelques minutes.',
     nodes: 'Nœuds connus',
     values: 'Valeurs gardées',
@@ -86,9 +87,10 @@ export const networkText = defineText(
     outBytesPerSecond: 'Envoyé par seconde',
     residentBytes: 'Mémoire',
     keySpace: 'L’espace des clés',
-    keySpaceLead: 'Chaque nœud a sa place sur cet anneau par son identifiant. Les voisins gardent les valeurs les uns des autres.',
+    keySpaceLead:
+      'Chaque nœud a sa place sur cet anneau par son identifiant. Les voisins gardent les valeurs les uns des autres.',
     ring: (nodes, good) =>
-      `Anneau de l’espace des clés : ce hub et ${nodes} ${plural('fr', nodes, 'autre nœud', 'autres nœuds')}, dont ${good} ${plural('fr', good, 'bon', 'bons')}.`,
+      `Anneau de l’espace des clés : ce hub et ${nodes} ${plural('fr', nodes, 'autre nœud', 'autres nœuds')}, dont ${good} ${plural('fr', good, 'bon', 'bons')}.`,
     self: 'ce hub',
     good: 'bon nœud',
     doubtful: 'incertain',

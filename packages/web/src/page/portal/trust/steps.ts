@@ -1,4 +1,3 @@
-import type { trustText } from './text.js';
 import confirm from './pictures/confirm.svg?raw';
 import download from './pictures/download.svg?raw';
 import install from './pictures/install.svg?raw';
@@ -6,6 +5,7 @@ import lock from './pictures/lock.svg?raw';
 import settings from './pictures/settings.svg?raw';
 import store from './pictures/store.svg?raw';
 import switchOn from './pictures/switch.svg?raw';
+import type { trustText } from './text.js';
 
 export const DEVICES = ['android', 'ios', 'windows', 'macos', 'chromium', 'firefox'] as const;
 export type Device = (typeof DEVICES)[number];

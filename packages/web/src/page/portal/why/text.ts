@@ -14,7 +14,7 @@ export const whyText = defineText(
     isIll: 'Here is what is in the way.',
   },
   {
-    title: 'Pourquoi ne nous trouvons-nous pas ?',
+    title: 'Pourquoi ne nous trouvons-nous pas ?',
     lead: 'Donnez deux personnes, par nom d’utilisateur ou identifiant Jami. Le hub examine chaque maillon entre elles et dit lequel est rompu.',
     of: 'L’un de vous',
     to: 'L’autre',
