@@ -240,7 +240,7 @@ test('the operator comes in by the link, sets a password, and is asked before an
     await page.getByRole('radio', { name: section }).check({ force: true });
     await page.locator('main section, main form').first().waitFor();
     if (section !== 'Certificate' && section !== 'Backup' && section !== 'Password')
-      await page.locator('main li').first().waitFor();
+      await page.locator('main li, main [role=log] p').first().waitFor();
     const name = `operator-${section.toLowerCase().replace(' ', '-')}`;
     for (const [size, viewport] of Object.entries(SIZES)) {
       await page.setViewportSize(viewport);

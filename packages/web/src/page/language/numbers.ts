@@ -32,6 +32,14 @@ export function ago(language: Language, spanMs: number): string {
   return new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(-Math.floor(spanMs / lengthMs), unit);
 }
 
+/** A span in its largest unit of which there are two: `26 hours`, `3 jours`. */
+export function span(language: Language, spanMs: number): string {
+  const [unit, lengthMs] = SPANS.find(([, length]) => spanMs >= 2 * length) ?? ['second', 1000];
+  return new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 0 }).format(
+    Math.floor(spanMs / lengthMs),
+  );
+}
+
 /** A day and a time of day. */
 export function moment(language: Language, atMs: number): string {
   return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(atMs);
