@@ -11,5 +11,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // Timings of the build are of no interest to those who start a hub.
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
 });

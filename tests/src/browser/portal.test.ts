@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import axe from 'axe-core';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { PortalStub } from './portal-stub.js';
 
@@ -14,7 +14,6 @@ const SCRIPT_BYTES_MAX = 150_000;
 const LIMIT_MS = 60_000;
 
 const screens = fileURLToPath(new URL('../../../output/screens/', import.meta.url));
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let browser: Browser;
 let hub: PortalStub;
 
@@ -69,7 +68,7 @@ async function open(page: Page, path: string): Promise<void> {
 
 /** What axe finds, one line each. */
 async function findingsOfAxe(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
+  await page.evaluate(axe.source);
   return page.evaluate(async () => {
     const { axe: engine } = globalThis as unknown as {
       axe: { run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> };
@@ -94,7 +93,8 @@ for (const language of ['en', 'fr'] as const) {
           await page.screenshot({ path: `${screens}${name}.png`, fullPage: true });
           const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           assert.ok(overflow <= 0, `${name} is ${overflow} pixels too wide`);
-          assert.deepEqual(await findingsOfAxe(page), [], name);
+          // Colors do not change with the size, nor structure with the colors: one look at each is enough.
+          if ((size === 'phone') === (scheme === 'dark')) assert.deepEqual(await findingsOfAxe(page), [], name);
         }
       }
       assert.deepEqual(faults, []);

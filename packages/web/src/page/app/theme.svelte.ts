@@ -1,6 +1,6 @@
 const KEY = 'atoll-theme';
 const THEMES = ['auto', 'light', 'dark'] as const;
-export type Theme = (typeof THEMES)[number];
+type Theme = (typeof THEMES)[number];
 
 class ChosenTheme {
   current = $state<Theme>(THEMES.find((theme) => theme === localStorage.getItem(KEY)) ?? 'auto');

@@ -6,9 +6,7 @@ export const APPS = ['android', 'ios', 'linux', 'windows', 'macos'] as const;
 export type App = (typeof APPS)[number];
 
 /** A line of an app's settings: a text to enter, or a switch. Labels are those of the app. */
-export type Entry =
-  | { readonly label: string; readonly value: string }
-  | { readonly label: string; readonly isOn: boolean };
+type Entry = { readonly label: string; readonly value: string } | { readonly label: string; readonly isOn: boolean };
 
 /** A place in the app with its entries. */
 export interface Place {
