@@ -1,4 +1,5 @@
 import type { JoinFacts, ReachFacts } from '@atoll/hub';
+import { reach } from '../../api/reach.js';
 import { request } from '../../api/request.js';
 
 export type TestName = 'turnUdp' | 'turnTcp' | 'turnTls' | 'names' | 'proxy' | 'dht';
@@ -6,7 +7,7 @@ export type TestName = 'turnUdp' | 'turnTcp' | 'turnTls' | 'names' | 'proxy' | '
 /** What a test found; the page has the words. */
 export type Outcome =
   | { readonly kind: 'works'; readonly tookMs: number }
-  | { readonly kind: 'noRelay' | 'noRelayTls' | 'noFetch' | 'needsHttp' | 'noWebRtc' }
+  | { readonly kind: 'noRelay' | 'noRelayTls' | 'noFetch' | 'needsHttp' | 'notAllowed' | 'noWebRtc' }
   | { readonly kind: 'dhtSeen' | 'dhtUnseen'; readonly address: string };
 
 export type RunTest = () => Promise<Outcome>;
@@ -61,14 +62,11 @@ async function relay(url: string, { user, password }: { user: string; password: 
   }
 }
 
-/** Whether anything answers at a URL. Other origins need not let this page read what they say. */
+/** Whether a service of HTTP answers at all. */
 async function answer(url: string): Promise<Outcome> {
   if (location.protocol === 'https:' && url.startsWith('http:')) return { kind: 'needsHttp' };
   const startedMs = performance.now();
-  try {
-    await fetch(url, { mode: 'no-cors', cache: 'no-store', signal: AbortSignal.timeout(LIMIT_MS) });
-    return { kind: 'works', tookMs: performance.now() - startedMs };
-  } catch {
-    return { kind: 'noFetch' };
-  }
+  const result = await reach(url);
+  if (result === 'answers') return { kind: 'works', tookMs: performance.now() - startedMs };
+  return { kind: result === 'forbidden' ? 'notAllowed' : 'noFetch' };
 }

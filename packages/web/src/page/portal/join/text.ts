@@ -41,6 +41,7 @@ export const joinText = defineText(
     noRelayTls: 'no answer: first trust the hub’s authority on this device',
     noFetch: 'no answer: a firewall may block it, or its certificate is not trusted yet',
     needsHttp: 'cannot be tested from a page opened over HTTPS; open this page over HTTP',
+    notAllowed: 'cannot be tested: this page is not allowed to ask there',
     noWebRtc: 'this browser has no WebRTC',
     dhtSeen: (address: string) => `the hub hears a DHT node from ${address}`,
     dhtUnseen: (address: string) =>
@@ -88,6 +89,7 @@ export const joinText = defineText(
     noRelayTls: 'pas de réponse : faites d’abord confiance à l’autorité du hub sur cet appareil',
     noFetch: 'pas de réponse : un pare-feu le bloque peut-être, ou son certificat n’est pas encore reconnu',
     needsHttp: 'ne se teste pas depuis une page ouverte en HTTPS ; ouvrez cette page en HTTP',
+    notAllowed: 'ne se teste pas : cette page n’a pas le droit d’y frapper',
     noWebRtc: 'ce navigateur n’a pas WebRTC',
     dhtSeen: (address) => `le hub entend un nœud DHT depuis ${address}`,
     dhtUnseen: (address) =>

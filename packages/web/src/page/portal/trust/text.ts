@@ -27,6 +27,7 @@ export const trustText = defineText(
     checking: 'Checking …',
     isTrusted: 'Yes: this browser trusts the hub.',
     isNotTrusted: 'Not yet. Some browsers must be closed and opened again before they notice.',
+    cannotCheck: 'This page may not ask there. Open it over HTTPS: without a warning, the hub is trusted.',
     isSecure: 'This page is open over HTTPS already, and this browser did not refuse it.',
     noHttps: 'The hub does not offer HTTPS at the moment.',
     goOn: 'Go on over HTTPS',
@@ -83,6 +84,8 @@ export const trustText = defineText(
     checking: 'Vérification…',
     isTrusted: 'Oui : ce navigateur fait confiance au hub.',
     isNotTrusted: 'Pas encore. Certains navigateurs doivent être fermés puis rouverts pour le remarquer.',
+    cannotCheck:
+      'Cette page n’a pas le droit d’y frapper. Ouvrez-la en HTTPS : sans avertissement, le hub est reconnu.',
     isSecure: 'Cette page est déjà ouverte en HTTPS, et ce navigateur ne l’a pas refusée.',
     noHttps: 'Le hub n’offre pas HTTPS en ce moment.',
     goOn: 'Continuer en HTTPS',
