@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { joinCommand, statusCommand } from './commands/ask.js';
 import { dhtnodeCommand } from './commands/dhtnode.js';
 import { namesCommand } from './commands/names.js';
 import { turnadminCommand, turnCommand } from './commands/turn.js';
@@ -16,7 +17,16 @@ export async function runProgram(): Promise<0 | 1> {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
-  const commands = [upCommand(), proxyCommand(), dhtnodeCommand(), namesCommand(), turnCommand(), turnadminCommand()];
+  const commands = [
+    upCommand(),
+    joinCommand(),
+    statusCommand(),
+    proxyCommand(),
+    dhtnodeCommand(),
+    namesCommand(),
+    turnCommand(),
+    turnadminCommand(),
+  ];
   for (const command of commands) {
     for (const each of [command, ...command.commands]) {
       each.exitOverride().configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });

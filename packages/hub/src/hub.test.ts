@@ -131,6 +131,7 @@ test('a service that runs but no longer answers is started again', async () => {
   const supervisor = new Supervisor(make, {
     logger: silentLogger,
     nowMs: () => 0,
+    unixMs: () => 0,
     wait: (ms, signal) => {
       if (ms !== PROBE_EVERY_MS) return Promise.resolve();
       if (++probes > 6) return aborted(signal);
@@ -168,6 +169,7 @@ test('a service that fails is started again, with growing waits', async () => {
   const supervisor = new Supervisor(make, {
     logger: silentLogger,
     nowMs: () => 0,
+    unixMs: () => 0,
     wait: async (ms, signal) => {
       if (ms === PROBE_EVERY_MS) return aborted(signal);
       waits.push(ms);

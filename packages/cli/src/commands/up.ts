@@ -1,10 +1,19 @@
-import { jsonLogger, type ReadyFacts, readConfiguration, SETTINGS, startHub, textLogger } from '@atoll/hub';
+import {
+  fixedSettings,
+  jsonLogger,
+  type RunningHub,
+  readConfiguration,
+  SETTINGS,
+  startHub,
+  textLogger,
+} from '@atoll/hub';
 import { nativeDatagram } from '@atoll/udp';
 import { Command } from 'commander';
 import type { Messages } from '../messages/en.js';
 import { messagesFor } from '../messages/locale.js';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
+import { joinLines } from './ask.js';
 
 interface UpOptions {
   readonly config?: string;
@@ -17,7 +26,8 @@ export function upCommand(): Command {
   return hubCommand('up', 'Run the hub in the foreground: everything a LAN needs to use Jami', undefined)
     .option('--no-proxy', 'Run no DHT proxy')
     .option('--no-names', 'Run no name server')
-    .option('--no-turn', 'Run no TURN server');
+    .option('--no-turn', 'Run no TURN server')
+    .option('--no-portal', 'Run no portal');
 }
 
 /** `atoll proxy`: a DHT node with its proxy, and nothing else of the hub. */
@@ -33,13 +43,16 @@ function hubCommand(name: string, description: string, only: readonly string[] |
     .option('--ready-file <FILE>', 'Write addresses and ports as JSON to FILE once everything answers')
     .option('--json', 'Log as one JSON object per line')
     .action(async (options: UpOptions & Record<string, string | boolean | undefined>) => {
-      const configuration = await readConfiguration(given(options), process.env, options.config);
+      const settings = given(options);
+      const configuration = await readConfiguration(settings, process.env, options.config);
+      const fixed = fixedSettings(settings, process.env);
       const logger = options.json ? jsonLogger(process.stdout) : textLogger(process.stderr);
       const messages = messagesFor(process.env);
       const stopped = stopSignal();
-      const hub = await startHub(configuration, { version: VERSION, readyFile: options.readyFile, logger, only });
+      const { readyFile } = options;
+      const hub = await startHub(configuration, { version: VERSION, readyFile, logger, only, fixed });
       if (options.json) logger.info('ready', { ...hub.ready });
-      else process.stdout.write(welcome(hub.ready, messages));
+      else process.stdout.write(welcome(hub, messages));
       await stopped;
       if (!options.json) process.stderr.write(`${messages.stopping}\n`);
       await hub.stop();
@@ -53,16 +66,11 @@ function given(options: Readonly<Record<string, string | boolean | undefined>>):
   );
 }
 
-function welcome({ dht, proxy, names, turn }: ReadyFacts, messages: Messages): string {
-  const lines = ['', messages.hubRuns, '', `  ${messages.bootstrapLabel}:  ${dht.bootstrap}`];
-  if (proxy !== undefined) lines.push(`  ${messages.proxyLabel}:  ${proxy.urlTls ?? proxy.url}`);
-  if (names !== undefined) lines.push(`  ${messages.namesLabel}:  ${names.url}`);
-  if (turn !== undefined) {
-    lines.push(
-      `  ${messages.turnLabel}:  ${turn.host}:${turn.port}  ${messages.turnAs(turn.user, turn.password, turn.realm)}`,
-    );
-  }
-  lines.push('');
+function welcome(hub: RunningHub, messages: Messages): string {
+  const { dht, portal } = hub.ready;
+  const lines = ['', messages.hubRuns, '', ...joinLines(hub.join(), messages), ''];
+  if (portal !== undefined) lines.push(`${messages.joinAt} ${portal.url}`);
+  if (hub.operatorLink !== undefined) lines.push(`${messages.operatorLabel}: ${hub.operatorLink}`);
   if (dht.addresses.length > 1) lines.push(`${messages.otherAddresses} ${dht.addresses.slice(1).join(', ')}`);
   lines.push(messages.discoveryHint);
   if (!nativeDatagram.available) lines.push(`${messages.slower} ${nativeDatagram.reason}.`);

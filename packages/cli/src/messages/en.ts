@@ -11,6 +11,15 @@ export const en = {
   howToStop: 'Stop with Ctrl-C.',
   slower: 'Network packets are handled one by one, which is slower:',
   stopping: 'Stopping …',
+  portalLabel: 'Portal',
+  joinAt: 'Everything to join, with a QR code, is on the page',
+  operatorLabel: 'Operator’s page (this link works once)',
+  serviceOff: 'off',
+  serviceWell: 'well',
+  serviceUnwell: 'does not answer',
+  restarts: (count: number) => `started again ${count} times`,
+  figures: (nodes: number, values: number, clients: number, allocations: number) =>
+    `nodes ${nodes}, values ${values}, proxy clients ${clients}, TURN allocations ${allocations}`,
 };
 
 /** The keys of every language. */

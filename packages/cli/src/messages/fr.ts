@@ -14,4 +14,13 @@ export const fr: Messages = {
   howToStop: 'Ctrl-C pour arrêter.',
   slower: 'Les paquets réseau sont traités un par un, ce qui est plus lent :',
   stopping: 'Arrêt …',
+  portalLabel: 'Portail',
+  joinAt: 'Tout pour se joindre au réseau, avec un code QR, est sur la page',
+  operatorLabel: 'Page de l’exploitant (ce lien ne sert qu’une fois)',
+  serviceOff: 'arrêté',
+  serviceWell: 'en ordre',
+  serviceUnwell: 'ne répond pas',
+  restarts: (count) => `relancé ${count} fois`,
+  figures: (nodes, values, clients, allocations) =>
+    `nœuds ${nodes}, valeurs ${values}, clients du mandataire ${clients}, allocations TURN ${allocations}`,
 };
