@@ -100,7 +100,8 @@ export class ProxyService implements HubService {
   /** What it has to do now. */
   get counts(): { readonly clients: number; readonly listens: number; readonly pushSubscriptions: number } {
     return {
-      clients: this.server?.clients ?? 0,
+      // The probe's own connection is nobody's.
+      clients: (this.server?.clients ?? 0) - (this.server?.heardMs('127.0.0.1') === Number.POSITIVE_INFINITY ? 1 : 0),
       listens: this.proxy?.keeper.listens.total ?? 0,
       pushSubscriptions: this.proxy?.push?.stats.tokens ?? 0,
     };

@@ -145,7 +145,7 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     const ready = (): ReadyFacts => ({ version, ...services.facts }) as ReadyFacts;
     const link = (): string | undefined => {
       const { url, urlTls } = ready().portal ?? {};
-      const secret = url === undefined ? undefined : sessions.newLink();
+      const secret = url === undefined ? undefined : sessions.linkSecret();
       return secret === undefined ? undefined : `${urlTls ?? url}operator#link=${secret}`;
     };
     const control = await ControlServer.open(state, {

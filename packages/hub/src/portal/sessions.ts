@@ -30,7 +30,7 @@ export class Sessions {
   /** By the hash of the token, in the order of their making: what lies in memory opens nothing. */
   private readonly sessions = new Map<string, number>();
   private password: StoredPassword | undefined;
-  private linkHash: string | undefined;
+  private link: string | undefined;
 
   constructor(path: string, unixMs: () => number) {
     this.path = path;
@@ -57,18 +57,17 @@ export class Sessions {
     return this.password !== undefined;
   }
 
-  /** A new secret for a link that works once, in place of the one before; undefined when there is a password. */
-  newLink(): string | undefined {
+  /** The secret of the link that works once, another one after each use; undefined when there is a password. */
+  linkSecret(): string | undefined {
     if (this.isPasswordSet) return undefined;
-    const link = randomBytes(TOKEN_BYTES).toString('base64url');
-    this.linkHash = digest(link);
-    return link;
+    this.link ??= randomBytes(TOKEN_BYTES).toString('base64url');
+    return this.link;
   }
 
   /** Opens a session for the secret of a link. */
   openByLink(link: string): { token: string; endsMs: number } | undefined {
-    if (this.isPasswordSet || this.linkHash === undefined || !isSame(digest(link), this.linkHash)) return undefined;
-    this.linkHash = undefined;
+    if (this.isPasswordSet || this.link === undefined || !isSame(digest(link), digest(this.link))) return undefined;
+    this.link = undefined;
     return this.open();
   }
 
@@ -86,7 +85,7 @@ export class Sessions {
     const stored = { salt: salt.toString('base64'), hash: await hashOf(password, salt) };
     await writeAtomically(this.path, `${JSON.stringify(stored)}\n`);
     this.password = stored;
-    this.linkHash = undefined;
+    this.link = undefined;
     const own = digest(token);
     for (const session of this.sessions.keys()) if (session !== own) this.sessions.delete(session);
   }
