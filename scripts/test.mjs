@@ -158,6 +158,7 @@ async function installAnywhere() {
         '0',
         '--names-port',
         '0',
+        ...['--proxy-tls-port', '0', '--names-tls-port', '0', '--portal-port', '0', '--portal-tls-port', '0'],
         '--host',
         '127.0.0.1',
       ],

@@ -69,8 +69,9 @@ test('a hub starts, answers its probe, writes the ready file and leaves nothing 
   try {
     const readyFile = join(folder, 'ready.json');
     const state = join(folder, 'state');
-    const ports = { dhtPort: '0', proxyPort: '0', namesPort: '0', turnPort: '0' };
-    const given = { state, host: '127.0.0.1', peerDiscovery: 'false', ...ports };
+    const ports = { dhtPort: '0', proxyPort: '0', namesPort: '0', turnPort: '0', portalPort: '0' };
+    const tlsPorts = { proxyTlsPort: '0', namesTlsPort: '0', portalTlsPort: '0' };
+    const given = { state, host: '127.0.0.1', peerDiscovery: 'false', mdns: 'false', ...ports, ...tlsPorts };
     const configuration = await readConfiguration(given, {}, undefined);
     const hub = await startHub(configuration, { version: '0', readyFile, logger: silentLogger });
     assert.match(hub.ready.dht.bootstrap, /^127\.0\.0\.1:\d+$/);

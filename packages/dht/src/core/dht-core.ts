@@ -363,8 +363,8 @@ export class DhtCore {
   /** When a node of an address (binary) was heard last, ms of the clock; undefined when none is known. */
   heardMs(ip: string): number | undefined {
     let lastMs = Number.NEGATIVE_INFINITY;
-    for (const { cache } of this.families.values()) {
-      for (const { endpoint, timeMs } of cache) if (endpoint.ip === ip && timeMs > lastMs) lastMs = timeMs;
+    for (const { endpoint, timeMs } of this.families.get(ip.length === 4 ? 4 : 6)?.cache ?? []) {
+      if (endpoint.ip === ip && timeMs > lastMs) lastMs = timeMs;
     }
     return lastMs === Number.NEGATIVE_INFINITY ? undefined : lastMs;
   }
