@@ -11,6 +11,8 @@ const inCi = process.env.CI === 'true';
 const PEERS = [
   'dhtnode',
   'python3-opendht',
+  'python3-zeroconf',
+  'curl',
   'jami-daemon',
   'iproute2',
   'dbus',

@@ -9,6 +9,7 @@ import { type HubConfiguration, PORTAL_SETTINGS } from './configuration.js';
 import { ControlServer } from './control.js';
 import { DhtService } from './dht-service.js';
 import { lanAddresses } from './lan-addresses.js';
+import { Mdns } from './mdns/mdns.js';
 import { Measure, type ServicesNow } from './measure.js';
 import { NamesService } from './names-service.js';
 import type { JoinFacts } from './portal/api.js';
@@ -67,7 +68,8 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     const startedMs = unixMs();
     const addresses = (): string[] => (configuration.host.length > 0 ? [...configuration.host] : lanAddresses());
     const settings = await SettingsFile.open(state.file(PORTAL_SETTINGS), configuration, options.fixed ?? new Set());
-    const names = (): string[] => ['atoll.local', hostname().toLowerCase(), ...configuration.portalNames];
+    let mdns: Mdns | undefined;
+    const names = (): string[] => [mdns?.host ?? 'atoll.local', hostname().toLowerCase(), ...configuration.portalNames];
     const certificate = await openCertificate(configuration, {
       state,
       logger,
@@ -103,7 +105,7 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       services: () => services.states(),
       switchService: (name, isOn) => services.switchService(name, isOn),
       probeAll: () => services.probeAll(),
-      hubs: () => [],
+      hubs: () => mdns?.hubs() ?? [],
       certificate,
       turnUsers,
       ownTurnUser: USER,
@@ -162,6 +164,19 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     });
     closing.push(() => control.close());
     const facts = ready();
+    if (configuration.mdns && facts.portal !== undefined) {
+      const announced = await Mdns.open(
+        { logger, onName: () => void certificate?.check() },
+        {
+          name: join.name(),
+          addresses: () => addresses().filter((address) => !isLoopback(address)),
+          httpPort: portOf(facts.portal.url),
+          httpsPort: facts.portal.urlTls === undefined ? undefined : portOf(facts.portal.urlTls),
+        },
+      );
+      mdns = announced;
+      closing.push(() => announced.close());
+    }
     if (readyFile !== undefined) await writeAtomically(readyFile, `${JSON.stringify(facts, undefined, 2)}\n`);
     return { ready: facts, join: () => joinFacts(join, false), operatorLink: link(), stop };
   } catch (error) {
@@ -198,6 +213,15 @@ async function openCertificate(
       names: () => [...names(), `${machine}.local`, 'localhost', ...addresses(), '127.0.0.1', '::1'],
     },
   );
+}
+
+function portOf(url: string): number {
+  const { port, protocol } = new URL(url);
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.');
 }
 
 async function wait(ms: number, signal: AbortSignal): Promise<void> {
