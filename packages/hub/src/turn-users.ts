@@ -30,7 +30,11 @@ export class TurnUsers {
       for (const { name, password } of users as StoredTurnUser[]) store.users.set(String(name), { name, password });
     } catch (cause) {
       if (errorCode(cause) !== 'ENOENT') {
-        throw new AtollError('TURN_USERS_UNREADABLE', `${path} cannot be read: ${errorMessage(cause)}`, { cause });
+        throw new AtollError(
+          'TURN_USERS_UNREADABLE',
+          `The TURN users in ${path} cannot be read: ${errorMessage(cause)}`,
+          { cause },
+        );
       }
     }
     return store;

@@ -8,7 +8,7 @@ import type { Authority } from './authority.js';
 import { newKey } from './issue.js';
 
 /** Addresses and files are looked at so often, ms. */
-const CHECK_EVERY_MS = 30_000;
+const CHECK_EVERY_MS = 10_000;
 /** A certificate of the own authority is renewed so long before its end, ms. */
 const RENEW_BEFORE_MS = 60 * 24 * 60 * 60_000;
 /** An operator is warned so long before the end of a certificate that the hub cannot renew, ms. */

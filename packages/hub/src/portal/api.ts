@@ -24,7 +24,14 @@
  * | `GET /api/operator/log?after=CURSOR` | operator | {@link LogPage} |
  * | `GET /api/operator/doctor` | operator | {@link Findings} |
  *
- * Everything but GET needs the header `X-Atoll: 1`, which a foreign page cannot send.
+ * Everything but GET needs the header `X-Atoll: 1`, which a foreign page cannot send. A PATCH of settings is
+ * `{"key": value, …}`, and `null` takes a change back; lists of names and users are answered anew after each change. A
+ * route whose part this hub was built without answers 501.
+ *
+ * The operator's first link is `…/operator#link=SECRET`: the page posts the secret to `/api/session`. Over HTTP only the
+ * pages `/`, `/join` and `/trust` are served, with files and what everyone may ask; other pages lead to HTTPS (307), and
+ * sessions and operator routes answer 403 `PORTAL_NEEDS_HTTPS` unless asked from the hub itself. The authority's
+ * certificate lies at `/trust/atoll.crt`, `.der` and `.mobileconfig`.
  */
 
 /** What a person enters in a Jami app, and what one QR code carries to Atoll clients. */
