@@ -11,6 +11,8 @@ const inCi = process.env.CI === 'true';
 const PEERS = [
   'dhtnode',
   'python3-opendht',
+  'python3-zeroconf',
+  'curl',
   'jami-daemon',
   'iproute2',
   'dbus',
@@ -162,6 +164,7 @@ async function installAnywhere() {
         '0',
         '--names-port',
         '0',
+        ...['--proxy-tls-port', '0', '--names-tls-port', '0', '--portal-port', '0', '--portal-tls-port', '0'],
         '--host',
         '127.0.0.1',
       ],

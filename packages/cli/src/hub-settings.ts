@@ -15,7 +15,8 @@ export function withServiceSwitches(command: Command): Command {
   return command
     .option('--no-proxy', 'Run no DHT proxy')
     .option('--no-names', 'Run no name server')
-    .option('--no-turn', 'Run no TURN server');
+    .option('--no-turn', 'Run no TURN server')
+    .option('--no-portal', 'Run no portal');
 }
 
 /** Settings as text: `--no-names` is `--names false`. */

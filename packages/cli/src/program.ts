@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { joinCommand, statusCommand } from './commands/ask.js';
 import { backupCommand, restoreCommand } from './commands/backup.js';
 import { dhtnodeCommand } from './commands/dhtnode.js';
 import { doctorCommand } from './commands/doctor.js';
@@ -22,6 +23,8 @@ export async function runProgram(): Promise<0 | 1> {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'atoll: ')) });
   const commands = [
     upCommand(),
+    joinCommand(),
+    statusCommand(),
     proxyCommand(),
     dhtnodeCommand(),
     namesCommand(),

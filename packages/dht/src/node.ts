@@ -142,6 +142,16 @@ export class DhtNode implements DhtBackend {
     return [...this.sockets.values()].every((socket) => socket.isBatched);
   }
 
+  /** Bytes of all datagrams since the start. */
+  get traffic(): { readonly inBytes: number; readonly outBytes: number } {
+    const sum = { inBytes: 0, outBytes: 0 };
+    for (const { stats } of this.sockets.values()) {
+      sum.inBytes += stats.receivedBytes;
+      sum.outBytes += stats.sentBytes;
+    }
+    return sum;
+  }
+
   get health(): Health {
     return this.core.health;
   }

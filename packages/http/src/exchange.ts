@@ -70,14 +70,19 @@ export class Exchange {
 
   /** Address of the client, IPv4 in its own form; behind a trusted reverse proxy the one it names. */
   get client(): string {
-    const address = plain(this.request.socket.remoteAddress ?? '');
+    const address = plainAddress(this.request.socket.remoteAddress ?? '');
     if (this.trustedProxies.size === 0 || !this.trustedProxies.has(address)) return address;
     const forwarded = String(this.request.headers['x-forwarded-for'] ?? '').split(',');
     for (const named of forwarded.reverse()) {
-      const hop = plain(named.trim());
+      const hop = plainAddress(named.trim());
       if (hop !== '' && !this.trustedProxies.has(hop)) return hop;
     }
     return address;
+  }
+
+  /** The address of this machine that the client reached. */
+  get local(): string {
+    return plainAddress(this.request.socket.localAddress ?? '');
   }
 
   get isSecure(): boolean {
@@ -214,6 +219,7 @@ function hasBody(request: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
-function plain(address: string): string {
+/** IPv4 in its own form. */
+export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }

@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { errorCode, errorMessage, type Logger, silentLogger } from '@atoll/base';
+import { errorCode, errorMessage, HeardLately, type Logger, silentLogger } from '@atoll/base';
 import { networkOf } from './address-limits.js';
 import { type CertificateFiles, certificateStamp, readCertificate } from './certificate-files.js';
-import { Exchange, type HeaderList } from './exchange.js';
+import { Exchange, type HeaderList, plainAddress } from './exchange.js';
 import { HttpError } from './http-error.js';
 import { listenError } from './listen-error.js';
 import type { Counter, Metrics } from './metrics.js';
@@ -52,10 +52,15 @@ export interface HttpServerOptions {
   readonly certificateCheckMs?: number;
   /** Reverse proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies?: readonly string[];
+  /**
+   * Looks at each request before any route does: the headers it returns are added to the answer, and an HttpError that it
+   * throws is the answer.
+   */
+  readonly admit?: (exchange: Exchange) => HeaderList;
   /** Headers to add to each answer, e.g. for CORS; with it, OPTIONS of a known path is answered. */
   readonly cors?: (exchange: Exchange) => HeaderList;
   /** Answers what no route fits: `allowed` are the methods of the path, empty when there is no such path. */
-  readonly notFound?: (exchange: Exchange, allowed: readonly string[]) => void;
+  readonly notFound?: (exchange: Exchange, allowed: readonly string[]) => void | Promise<void>;
   /** The JSON body of an error; `{"error":{"code","message"}}` when left out. */
   readonly errorBody?: (status: number, code: string, message: string) => string;
 }
@@ -136,6 +141,22 @@ export class HttpServer {
     return this.engine.connections;
   }
 
+  /** Client addresses that have a connection open. */
+  get clients(): number {
+    return this.engine.perAddress.size;
+  }
+
+  /** Bytes of all connections since the start. */
+  get traffic(): { readonly inBytes: number; readonly outBytes: number } {
+    return this.engine.traffic();
+  }
+
+  /** When a client address last opened a connection, or Infinity while one is open; ms of `performance.now()`. */
+  heardMs(address: string): number | undefined {
+    const key = networkOf(address);
+    return this.engine.perAddress.has(key) ? Number.POSITIVE_INFINITY : this.engine.left.heardMs(key);
+  }
+
   /** Reads all certificates anew; new connections get them, old ones go on. Fails like {@link open}. */
   async reloadCertificates(): Promise<void> {
     for (const listener of this.listeners) {
@@ -191,11 +212,15 @@ export class HttpServer {
 class Engine {
   readonly options: HttpServerOptions;
   isClosing = false;
-  connections = 0;
+  /** Open connections by client address. */
+  readonly perAddress = new Map<string, number>();
+  /** When the last connection of an address ended. */
+  readonly left = new HeardLately();
+  private readonly sockets = new Set<Socket>();
+  private readonly ended = { inBytes: 0, outBytes: 0 };
   private readonly router: Router;
   private readonly logger: Logger;
   private readonly trustedProxies: ReadonlySet<string>;
-  private readonly perAddress = new Map<string, number>();
   private readonly answers: Counter | undefined;
   private readonly answersByStatus = new Map<number, Counter>();
   private readonly refused: Counter | undefined;
@@ -213,38 +238,58 @@ class Engine {
     metrics?.gauge(`atoll_http_${name}_connections`, 'Open connections.', [], () => this.connections);
   }
 
+  get connections(): number {
+    return this.sockets.size;
+  }
+
+  traffic(): { inBytes: number; outBytes: number } {
+    const sum = { ...this.ended };
+    for (const { bytesRead, bytesWritten } of this.sockets) {
+      sum.inBytes += bytesRead;
+      sum.outBytes += bytesWritten;
+    }
+    return sum;
+  }
+
   /** Counts a new connection, or refuses it. */
   connected(socket: Socket, isSecure: boolean): void {
     const { maxConnections = DEFAULTS.maxConnections, maxConnectionsPerAddress = DEFAULTS.maxConnectionsPerAddress } =
       this.options;
-    const address = networkOf(socket.remoteAddress ?? '');
+    const address = networkOf(plainAddress(socket.remoteAddress ?? ''));
     const ofAddress = this.perAddress.get(address) ?? 0;
     if (this.connections >= maxConnections || ofAddress >= maxConnectionsPerAddress) {
       this.refused?.increment();
       this.refuse(socket, isSecure);
       return;
     }
-    this.connections++;
+    this.sockets.add(socket);
     this.perAddress.set(address, ofAddress + 1);
     socket.once('close', () => {
-      this.connections--;
-      const left = (this.perAddress.get(address) ?? 1) - 1;
-      if (left === 0) this.perAddress.delete(address);
-      else this.perAddress.set(address, left);
+      this.sockets.delete(socket);
+      this.ended.inBytes += socket.bytesRead;
+      this.ended.outBytes += socket.bytesWritten;
+      const open = (this.perAddress.get(address) ?? 1) - 1;
+      if (open > 0) this.perAddress.set(address, open);
+      else {
+        this.perAddress.delete(address);
+        this.left.hear(address, performance.now());
+      }
     });
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
     const exchange = new Exchange(request, response, this.trustedProxies);
     if (this.answers !== undefined) exchange.answered = this.count;
-    const { cors } = this.options;
+    const { cors, admit } = this.options;
     try {
       if (this.isClosing) response.shouldKeepAlive = false;
+      if (admit !== undefined) exchange.standingHeaders = admit(exchange);
       if (cors !== undefined) exchange.standingHeaders = cors(exchange);
       const route = this.router.find(exchange.path);
       const handler = route?.handlers.get(exchange.method);
       if (route === undefined || handler === undefined) {
-        this.notFound(exchange, route === undefined ? [] : [...route.handlers.keys()]);
+        const answering = this.notFound(exchange, route === undefined ? [] : [...route.handlers.keys()]);
+        answering?.catch((error: unknown) => this.failed(exchange, error));
         return;
       }
       exchange.parameters = route.parameters;
@@ -284,16 +329,17 @@ class Engine {
     socket.destroySoon();
   }
 
-  private notFound(exchange: Exchange, allowed: readonly string[]): void {
+  private notFound(exchange: Exchange, allowed: readonly string[]): Promise<void> | undefined {
     const { notFound, cors } = this.options;
     if (cors !== undefined && exchange.method === 'OPTIONS' && allowed.length > 0) {
       exchange.sendNothing(204, ['Access-Control-Allow-Methods', ['OPTIONS', ...allowed].join(', ')]);
-    } else if (notFound !== undefined) notFound(exchange, allowed);
+    } else if (notFound !== undefined) return notFound(exchange, allowed) ?? undefined;
     else if (allowed.length === 0) this.fail(exchange, 404, 'HTTP_NOT_FOUND', 'There is nothing at this path.', []);
     else {
       const message = `This path takes ${allowed.join(', ')}.`;
       this.fail(exchange, 405, 'HTTP_METHOD_NOT_ALLOWED', message, ['Allow', allowed.join(', ')]);
     }
+    return undefined;
   }
 
   private failed(exchange: Exchange, error: unknown): void {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Endpoint, errorMessage, UsageError } from '@atoll/base';
+import { Endpoint, errorCode, errorMessage, UsageError } from '@atoll/base';
 import { DEFAULT_PORT, parseBootstrap } from '@atoll/dht';
 import { DEFAULT_NAME_RATES } from '@atoll/name-server';
 import * as v from 'valibot';
@@ -123,6 +123,61 @@ export const SETTINGS = {
     value: 'true|false',
     text: 'Have the router let people outside reach the hub, while it runs (PCP, NAT-PMP or UPnP)',
   }),
+  hubName: setting({
+    schema: text('hub-name'),
+    fallback: undefined,
+    flag: 'hub-name',
+    value: 'NAME',
+    text: 'What people call this hub; the name of the machine when left out',
+  }),
+  portal: setting({
+    schema: truth('portal'),
+    fallback: true,
+    flag: 'portal',
+    value: 'true|false',
+    text: 'Run the portal: the page that shows how to join, and what the hub does',
+  }),
+  portalPort: setting({
+    schema: whole(0, 65_535, 'portal-port takes a number from 0 to 65535'),
+    fallback: 8088,
+    flag: 'portal-port',
+    value: 'N',
+    text: 'TCP port of the portal over HTTP: joining and trusting; 0 lets the system choose',
+  }),
+  portalTlsPort: setting({
+    schema: whole(0, 65_535, 'portal-tls-port takes a number from 0 to 65535'),
+    fallback: 8444,
+    flag: 'portal-tls-port',
+    value: 'N',
+    text: 'TCP port of the portal over HTTPS: everything; 0 lets the system choose',
+  }),
+  portalNames: setting({
+    schema: list,
+    fallback: [] as string[],
+    flag: 'portal-names',
+    value: 'LIST',
+    text: 'Further names under which people reach the hub, as hub.school.example',
+  }),
+  metricsAllow: setting({
+    schema: v.pipe(
+      list,
+      v.check(
+        (networks) => networks.every((network) => isNetwork(network)),
+        'metrics-allow takes addresses and networks, as 192.168.1.5,10.0.0.0/8',
+      ),
+    ),
+    fallback: [] as string[],
+    flag: 'metrics-allow',
+    value: 'LIST',
+    text: 'Addresses and networks that may read /metrics of the portal, beside this machine and operators',
+  }),
+  mdns: setting({
+    schema: truth('mdns'),
+    fallback: true,
+    flag: 'mdns',
+    value: 'true|false',
+    text: 'Be found as atoll.local, and find other hubs of the LAN',
+  }),
   turn: setting({
     schema: truth('turn'),
     fallback: true,
@@ -156,14 +211,14 @@ export const SETTINGS = {
     fallback: 8443,
     flag: 'proxy-tls-port',
     value: 'N',
-    text: 'TCP port of the DHT proxy over TLS, opened with --certificate',
+    text: 'TCP port of the DHT proxy over TLS; 0 lets the system choose',
   }),
   certificate: setting({
     schema: text('certificate'),
     fallback: undefined,
     flag: 'certificate',
     value: 'FILE',
-    text: 'Certificate (PEM, with its chain) for services over TLS; taken anew when it changes',
+    text: 'Certificate (PEM, with its chain) for services over TLS, in place of the hub’s own; taken anew when it changes',
   }),
   privateKey: setting({
     schema: text('private-key'),
@@ -289,7 +344,7 @@ export const SETTINGS = {
     fallback: 8001,
     flag: 'names-tls-port',
     value: 'N',
-    text: 'TCP port of the name server over TLS, opened with --certificate',
+    text: 'TCP port of the name server over TLS; 0 lets the system choose',
   }),
   namesStore: setting({
     schema: text('names-store'),
@@ -378,9 +433,21 @@ export type HubConfiguration = { readonly [K in keyof Settings]: v.InferOutput<S
 /** Settings as a person gave them on the command line: text, or nothing. */
 export type GivenSettings = Readonly<Record<string, string | undefined>>;
 
+/** Where the state directory keeps what was changed in the portal. */
+export const PORTAL_SETTINGS = 'settings.yaml';
+
+/** The settings that the command line or a variable gave: nothing else can change them. */
+export function fixedSettings(given: GivenSettings, environment: NodeJS.ProcessEnv): Set<string> {
+  return new Set(
+    Object.entries(SETTINGS)
+      .filter(([name, entry]) => given[name] !== undefined || environment[variableOf(entry.flag)] !== undefined)
+      .map(([name]) => name),
+  );
+}
+
 /**
- * The configuration from, in this order of weight, the command line, `ATOLL_…` variables, a YAML file and the defaults.
- * Throws a usage error that names the setting and where it came from.
+ * The configuration from, in this order of weight, the command line, `ATOLL_…` variables, what was changed in the portal,
+ * a YAML file and the defaults. Throws a usage error that names the setting and where it came from.
  */
 export async function readConfiguration(
   given: GivenSettings,
@@ -389,11 +456,19 @@ export async function readConfiguration(
 ): Promise<HubConfiguration> {
   const fromFile = file === undefined ? {} : await readFileSettings(file);
   const result: Record<string, unknown> = {};
+  // The state directory comes first: changes that were made in the portal lie there.
+  let changes: Record<string, unknown> = {};
+  let changesPath = '';
   for (const [name, entry] of Object.entries(SETTINGS)) {
-    const variable = `ATOLL_${entry.flag.replaceAll('-', '_').toUpperCase()}`;
+    if (name !== 'state' && changesPath === '') {
+      changesPath = join(String(result.state), PORTAL_SETTINGS);
+      changes = await readFileSettings(changesPath, true);
+    }
+    const variable = variableOf(entry.flag);
     const sources: [string, unknown][] = [
       [`--${entry.flag}`, given[name]],
       [variable, environment[variable]],
+      [`${name} in ${changesPath}`, changes[name]],
       [`${name} in ${file ?? 'the file'}`, fromFile[name]],
     ];
     const found = sources.find(([, value]) => value !== undefined);
@@ -409,11 +484,17 @@ export async function readConfiguration(
   return result as HubConfiguration;
 }
 
-async function readFileSettings(path: string): Promise<Record<string, unknown>> {
+function variableOf(flag: string): string {
+  return `ATOLL_${flag.replaceAll('-', '_').toUpperCase()}`;
+}
+
+/** The settings of a YAML file, not yet checked; `mayLack`: it need not be there. Throws a usage error. */
+export async function readFileSettings(path: string, mayLack = false): Promise<Record<string, unknown>> {
   let parsed: unknown;
   try {
     parsed = parseYaml(await readFile(path, 'utf8'));
   } catch (cause) {
+    if (mayLack && ['ENOENT', 'ENOTDIR'].includes(errorCode(cause))) return {};
     throw new UsageError(`The configuration ${path} cannot be read: ${errorMessage(cause).split('\n')[0]}`, { cause });
   }
   if (parsed === null || parsed === undefined) return {};
@@ -434,6 +515,13 @@ function isBootstrap(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const ip = Endpoint.from(address, 0)?.ip;
+  if (ip === undefined || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= 8 * ip.length);
 }
 
 function defaultState(): string {

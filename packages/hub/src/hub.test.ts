@@ -69,8 +69,9 @@ test('a hub starts, answers its probe, writes the ready file and leaves nothing 
   try {
     const readyFile = join(folder, 'ready.json');
     const state = join(folder, 'state');
-    const ports = { dhtPort: '0', proxyPort: '0', namesPort: '0', turnPort: '0' };
-    const given = { state, host: '127.0.0.1', peerDiscovery: 'false', ...ports };
+    const ports = { dhtPort: '0', proxyPort: '0', namesPort: '0', turnPort: '0', portalPort: '0' };
+    const tlsPorts = { proxyTlsPort: '0', namesTlsPort: '0', portalTlsPort: '0' };
+    const given = { state, host: '127.0.0.1', peerDiscovery: 'false', mdns: 'false', ...ports, ...tlsPorts };
     const configuration = await readConfiguration(given, {}, undefined);
     const hub = await startHub(configuration, { version: '0', readyFile, logger: silentLogger });
     assert.match(hub.ready.dht.bootstrap, /^127\.0\.0\.1:\d+$/);
@@ -131,6 +132,7 @@ test('a service that runs but no longer answers is started again', async () => {
   const supervisor = new Supervisor(make, {
     logger: silentLogger,
     nowMs: () => 0,
+    unixMs: () => 0,
     wait: (ms, signal) => {
       if (ms !== PROBE_EVERY_MS) return Promise.resolve();
       if (++probes > 6) return aborted(signal);
@@ -168,6 +170,7 @@ test('a service that fails is started again, with growing waits', async () => {
   const supervisor = new Supervisor(make, {
     logger: silentLogger,
     nowMs: () => 0,
+    unixMs: () => 0,
     wait: async (ms, signal) => {
       if (ms === PROBE_EVERY_MS) return aborted(signal);
       waits.push(ms);

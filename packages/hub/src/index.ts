@@ -1,6 +1,14 @@
+export type { HubCertificate } from './authority/hub-certificate.js';
 export { restoreState, stageRestore } from './backup/restore.js';
 export { backUpState } from './backup/state-backup.js';
-export { type GivenSettings, type HubConfiguration, readConfiguration, SETTINGS } from './configuration.js';
+export {
+  fixedSettings,
+  type GivenSettings,
+  type HubConfiguration,
+  readConfiguration,
+  SETTINGS,
+} from './configuration.js';
+export { askHub, type StatusFacts } from './control.js';
 export { type ExamineOptions, examine } from './doctor/examine.js';
 export { findTarget, localTarget, type TargetWish } from './doctor/find-target.js';
 export type { DoctorLanguage } from './doctor/finding.js';
@@ -33,5 +41,6 @@ export {
 export { jsonLogger, textLogger } from './hub-logger.js';
 export { PortMapMemory } from './port-map-memory.js';
 export type * from './portal/api.js';
-export { type HubOptions, type ReadyFacts, type RunningHub, startHub } from './startup.js';
+export type { ReadyFacts } from './ready-facts.js';
+export { type HubOptions, type RunningHub, startHub } from './startup.js';
 export { writeAtomically } from './state-directory.js';

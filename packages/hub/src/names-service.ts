@@ -1,10 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { AtollError, errorMessage, type Logger, UsageError } from '@atoll/base';
 import { NameServer, type NameStore, openNameStore } from '@atoll/name-server';
+import type { HubCertificate } from './authority/hub-certificate.js';
 import type { HubConfiguration } from './configuration.js';
 import type { HubService } from './supervisor.js';
 
 const PROBE_LIMIT_MS = 10_000;
+
+export interface NamesServiceComponents {
+  readonly logger: Logger;
+  /** What it shows over TLS; without one there is no TLS. */
+  readonly certificate: HubCertificate | undefined;
+}
 
 /** The hub's name server: user names instead of 40 digits. */
 export class NamesService implements HubService {
@@ -13,32 +20,35 @@ export class NamesService implements HubService {
   private readonly configuration: HubConfiguration;
   private readonly storePath: string;
   private readonly addresses: readonly string[];
-  private readonly logger: Logger;
-  private store: NameStore | undefined;
+  private readonly parts: NamesServiceComponents;
+  private unsubscribe: (() => void) | undefined;
+  /** The names while it runs. */
+  store: NameStore | undefined;
   private server: NameServer | undefined;
 
   /** `storePath`: the file of names when no database is named; `addresses`: what people are told, the first one first. */
-  constructor(configuration: HubConfiguration, storePath: string, addresses: readonly string[], logger: Logger) {
+  constructor(
+    parts: NamesServiceComponents,
+    configuration: HubConfiguration,
+    storePath: string,
+    addresses: readonly string[],
+  ) {
+    this.parts = parts;
     this.configuration = configuration;
     this.storePath = storePath;
     this.addresses = addresses;
-    this.logger = logger;
   }
 
   async start(): Promise<Readonly<Record<string, unknown>>> {
     const settings = this.configuration;
-    const { host, namesPort, namesTlsPort, certificate, privateKey, namesUpstream } = settings;
-    if ((certificate === undefined) !== (privateKey === undefined)) {
-      throw new UsageError('--certificate and --private-key belong together: name both files.');
-    }
+    const { host, namesPort, namesTlsPort, namesUpstream } = settings;
+    const { certificate, logger } = this.parts;
     const password = await passwordOf(settings.namesStorePasswordFile);
     this.store = await openNameStore(settings.namesStore ?? this.storePath, password);
     const secure =
-      certificate === undefined || privateKey === undefined
-        ? []
-        : [{ hosts: host, port: namesTlsPort, certificate: { certificate, privateKey } }];
-    this.server = await NameServer.open(
-      { store: this.store, logger: this.logger },
+      certificate === undefined ? [] : [{ hosts: host, port: namesTlsPort, certificate: certificate.current() }];
+    const server = await NameServer.open(
+      { store: this.store, logger },
       {
         listen: [{ hosts: host, port: namesPort }, ...secure],
         upstream: namesUpstream === undefined ? undefined : { server: namesUpstream },
@@ -54,6 +64,8 @@ export class NamesService implements HubService {
         http: { trustedProxies: settings.namesTrustedProxies },
       },
     );
+    this.server = server;
+    this.unsubscribe = certificate?.onChange(() => void server.reloadCertificates());
     const url = this.url(false);
     const urlTls = this.url(true);
     return { ...(url === undefined ? {} : { url }), ...(urlTls === undefined ? {} : { urlTls }) };
@@ -72,7 +84,17 @@ export class NamesService implements HubService {
     }
   }
 
+  /** When a client address was heard last, ms of `performance.now()`. */
+  heardMs(address: string): number | undefined {
+    return this.server?.heardMs(address);
+  }
+
+  get traffic(): { readonly inBytes: number; readonly outBytes: number } | undefined {
+    return this.server?.traffic;
+  }
+
   async stop(): Promise<void> {
+    this.unsubscribe?.();
     await this.server?.close();
     await this.store?.close();
     this.server = undefined;

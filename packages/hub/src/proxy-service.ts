@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { AtollError, type Logger, systemClock, systemRandom, UsageError } from '@atoll/base';
+import { AtollError, type Logger, systemClock, systemRandom } from '@atoll/base';
 import type { DhtNode } from '@atoll/dht';
 import { DhtProxy, DirectPushService, openProxyServer, pushSettings } from '@atoll/dht-proxy';
 import type { HttpServer } from '@atoll/http';
+import type { HubCertificate } from './authority/hub-certificate.js';
 import type { HubConfiguration } from './configuration.js';
 import type { StateDirectory } from './state-directory.js';
 import type { HubService } from './supervisor.js';
@@ -16,6 +17,8 @@ export interface ProxyServiceComponents {
   readonly logger: Logger;
   /** The hub's node, which its supervisor may replace. */
   readonly node: () => DhtNode | undefined;
+  /** What it shows over TLS; without one there is no TLS. */
+  readonly certificate: HubCertificate | undefined;
 }
 
 /** The hub's DHT proxy: what phones use instead of a node of their own. */
@@ -25,8 +28,10 @@ export class ProxyService implements HubService {
   private readonly parts: ProxyServiceComponents;
   private readonly configuration: HubConfiguration;
   private readonly addresses: readonly string[];
+  private unsubscribe: (() => void) | undefined;
   private proxy: DhtProxy | undefined;
-  private server: HttpServer | undefined;
+  /** The ports while it runs. */
+  server: HttpServer | undefined;
 
   /** `addresses`: what people are told, the first one in the ready file. */
   constructor(parts: ProxyServiceComponents, configuration: HubConfiguration, addresses: readonly string[]) {
@@ -36,12 +41,8 @@ export class ProxyService implements HubService {
   }
 
   async start(): Promise<Readonly<Record<string, unknown>>> {
-    const { state, logger, node } = this.parts;
-    const { host, bootstrap, proxyPort, proxyTlsPort, certificate, privateKey, proxyClientAuthority } =
-      this.configuration;
-    if ((certificate === undefined) !== (privateKey === undefined)) {
-      throw new UsageError('--certificate and --private-key belong together: name both files.');
-    }
+    const { state, logger, node, certificate } = this.parts;
+    const { host, bootstrap, proxyPort, proxyTlsPort, proxyClientAuthority } = this.configuration;
     const files = { databasePath: state.file('push.db'), vapidKeyPath: state.file('push-key.pem') };
     const push = new DirectPushService(
       { clock: systemClock, random: systemRandom, logger, ownPorts: () => this.ownPorts() },
@@ -53,15 +54,15 @@ export class ProxyService implements HubService {
     this.proxy = proxy;
     const plain = { hosts: host, port: proxyPort };
     const secure =
-      certificate === undefined || privateKey === undefined
+      certificate === undefined
         ? []
         : [
             {
               hosts: host,
               port: proxyTlsPort,
               certificate: {
-                certificate,
-                privateKey,
+                certificate: certificate.current().certificate,
+                privateKey: certificate.current().privateKey,
                 ...(proxyClientAuthority === undefined
                   ? {}
                   : { clientCertificates: 'required' as const, clientAuthority: proxyClientAuthority }),
@@ -69,7 +70,9 @@ export class ProxyService implements HubService {
             },
           ];
     await proxy.start();
-    this.server = await openProxyServer(proxy, { listen: [plain, ...secure] });
+    const server = await openProxyServer(proxy, { listen: [plain, ...secure] });
+    this.server = server;
+    this.unsubscribe = certificate?.onChange(() => void server.reloadCertificates());
     const tlsPort = this.server.port(true);
     return {
       url: this.url('http', this.server.port() ?? 0),
@@ -94,7 +97,18 @@ export class ProxyService implements HubService {
     }
   }
 
+  /** What it has to do now. */
+  get counts(): { readonly clients: number; readonly listens: number; readonly pushSubscriptions: number } {
+    return {
+      // The probe's own connection is nobody's.
+      clients: (this.server?.clients ?? 0) - (this.server?.heardMs('127.0.0.1') === Number.POSITIVE_INFINITY ? 1 : 0),
+      listens: this.proxy?.keeper.listens.total ?? 0,
+      pushSubscriptions: this.proxy?.push?.stats.tokens ?? 0,
+    };
+  }
+
   async stop(): Promise<void> {
+    this.unsubscribe?.();
     await this.proxy?.stop();
     await this.server?.close();
     this.proxy = undefined;

@@ -23,18 +23,39 @@ export interface HubService {
 export interface SupervisorParts {
   readonly logger: Logger;
   readonly nowMs: () => number;
+  readonly unixMs: () => number;
   /** Waits, or ends early when the signal says so. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** Runs one service and starts it again, with growing waits, whenever it fails. */
+/** How a supervised service is. */
+export interface ServiceState {
+  readonly isOn: boolean;
+  /** It answered its last probe. */
+  readonly isWell: boolean;
+  /** Since when it has been running without a break. */
+  readonly sinceMs: number | undefined;
+  /** How often it was started again by itself. */
+  readonly restarts: number;
+  readonly lastError: { readonly atMs: number; readonly message: string } | undefined;
+}
+
+/**
+ * Runs one service and starts it again, with growing waits, whenever it fails. It can be switched off and on: what is
+ * asked of it is done one after the other.
+ */
 export class Supervisor {
   private readonly make: () => HubService;
   private readonly parts: SupervisorParts;
-  private readonly stopping = new AbortController();
+  private stopping = new AbortController();
   private current: HubService | undefined;
-  private facts: Readonly<Record<string, unknown>> = {};
   private running: Promise<void> | undefined;
+  private turn: Promise<unknown> = Promise.resolve();
+  private isWell = false;
+  private sinceMs: number | undefined;
+  private lastError: ServiceState['lastError'];
+  /** What the service's start returned. */
+  facts: Readonly<Record<string, unknown>> = {};
   /** How often the service was started again. */
   restarts = 0;
 
@@ -43,30 +64,75 @@ export class Supervisor {
     this.parts = parts;
   }
 
-  /** First start: fails if the service cannot be brought up, because then a person should hear why. */
-  async start(): Promise<Readonly<Record<string, unknown>>> {
-    const service = await this.bringUp();
-    this.running = this.watch(service);
-    return this.facts;
+  get state(): ServiceState {
+    const { isWell, sinceMs, restarts, lastError } = this;
+    return { isOn: this.running !== undefined, isWell, sinceMs, restarts, lastError };
+  }
+
+  /**
+   * Starts it and waits for its first probe; nothing to do when it runs. Fails if it cannot be brought up, because then a
+   * person should hear why.
+   */
+  start(): Promise<Readonly<Record<string, unknown>>> {
+    return this.afterThat(async () => {
+      if (this.running !== undefined) return this.facts;
+      this.stopping = new AbortController();
+      const service = await this.bringUp();
+      this.running = this.watch(service);
+      return this.facts;
+    });
   }
 
   /** Whether the service answers. */
   async probe(): Promise<void> {
-    if (this.current === undefined) throw new Error('it is being started again');
-    await this.current.probe();
+    try {
+      if (this.current === undefined) throw new Error('it is being started again');
+      await this.current.probe();
+      this.isWell = true;
+    } catch (error) {
+      this.failedWith(error);
+      throw error;
+    }
   }
 
-  async stop(): Promise<void> {
-    this.stopping.abort();
-    await this.current?.stop();
-    await this.running;
+  /** Stops it; nothing to do when it does not run. */
+  stop(): Promise<void> {
+    return this.afterThat(async () => {
+      if (this.running === undefined) return;
+      this.stopping.abort();
+      const { current } = this;
+      this.current = undefined;
+      this.isWell = false;
+      this.sinceMs = undefined;
+      await current?.stop();
+      await this.running;
+      this.running = undefined;
+      this.facts = {};
+    });
+  }
+
+  private afterThat<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.turn.then(work, work);
+    this.turn = done.catch(() => {});
+    return done;
   }
 
   private async bringUp(): Promise<HubService> {
     const service = this.make();
-    this.facts = await service.start();
+    try {
+      this.facts = await service.start();
+    } catch (error) {
+      await service.stop().catch(() => {});
+      throw error;
+    }
     this.current = service;
+    this.sinceMs = this.parts.unixMs();
     return service;
+  }
+
+  private failedWith(error: unknown): void {
+    this.isWell = false;
+    this.lastError = { atMs: this.parts.unixMs(), message: errorMessage(error) };
   }
 
   /** Rejects when the service no longer answers its probe: a process that runs but does nothing is no service. */
@@ -76,7 +142,7 @@ export class Supervisor {
       await this.parts.wait(PROBE_EVERY_MS, signal);
       if (signal.aborted || this.current !== service) return;
       try {
-        await service.probe();
+        await this.probe();
         silent = 0;
       } catch (error) {
         if (++silent >= SILENT_PROBES) throw error;
@@ -95,11 +161,18 @@ export class Supervisor {
         service ??= await this.bringUp();
         await Promise.race([service.failed, this.silence(service, signal), stopped]);
       } catch (error) {
+        if (signal.aborted) return;
         this.parts.logger.error(`The ${first.name} service failed: ${errorMessage(error)}`);
+        this.failedWith(error);
         this.current = undefined;
+        this.sinceMs = undefined;
         await service?.stop().catch(() => {});
       }
-      if (signal.aborted) return;
+      if (signal.aborted) {
+        // Switched off while it was coming up again: nobody else knows of it.
+        if (this.current === service && service !== first) await service?.stop().catch(() => {});
+        return;
+      }
       service = undefined;
       if (this.parts.nowMs() - startedMs >= SOUND_RUN_MS) waitMs = FIRST_WAIT_MS;
       await this.parts.wait(waitMs, signal);

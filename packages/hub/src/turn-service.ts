@@ -5,8 +5,10 @@ import { probeTurn, TurnServer, turnServerDefaults, Users } from '@atoll/turn';
 import type { HubConfiguration } from './configuration.js';
 import { type StateDirectory, writeAtomically } from './state-directory.js';
 import type { HubService } from './supervisor.js';
+import type { TurnUsers } from './turn-users.js';
 
-const USER = 'atoll';
+/** The user that Join shows. */
+export const USER = 'atoll';
 const REALM = 'atoll';
 const PASSWORD_BYTES = 18;
 /** Ports tried when the system is to choose one for UDP and TCP together. */
@@ -19,22 +21,27 @@ interface Credentials {
   readonly realm: string;
 }
 
+export interface TurnServiceComponents {
+  readonly state: StateDirectory;
+  readonly logger: Logger;
+  /** Users that the operator added. */
+  readonly users: TurnUsers;
+}
+
 /** The hub's TURN server: the way between devices that cannot reach each other. */
 export class TurnService implements HubService {
   readonly name = 'turn';
   readonly failed: Promise<never> = new Promise(() => {});
-  private readonly components: { readonly state: StateDirectory; readonly logger: Logger };
+  private readonly components: TurnServiceComponents;
   private readonly configuration: HubConfiguration;
   private readonly addresses: readonly string[];
-  private server: TurnServer | undefined;
+  private unsubscribe: (() => void) | undefined;
+  /** The server while it runs. */
+  server: TurnServer | undefined;
   private credentials: Credentials | undefined;
 
   /** `addresses`: where it listens, the first one in the ready file. */
-  constructor(
-    components: { readonly state: StateDirectory; readonly logger: Logger },
-    configuration: HubConfiguration,
-    addresses: readonly string[],
-  ) {
+  constructor(components: TurnServiceComponents, configuration: HubConfiguration, addresses: readonly string[]) {
     this.components = components;
     this.configuration = configuration;
     this.addresses = addresses;
@@ -59,6 +66,7 @@ export class TurnService implements HubService {
   }
 
   async stop(): Promise<void> {
+    this.unsubscribe?.();
     await this.server?.close();
     this.server = undefined;
   }
@@ -76,12 +84,13 @@ export class TurnService implements HubService {
       { clock: systemClock, database: undefined },
       {
         realm: credentials.realm,
-        users: [{ name: credentials.user, password: credentials.password }],
+        users: [...this.components.users.all(), { name: credentials.user, password: credentials.password }],
         usesSecrets: false,
         secrets: [],
         separator: ':',
       },
     );
+    this.follow(users, credentials);
     for (let attempt = 1; ; attempt++) {
       const port = this.configuration.turnPort || randomInt(20_000, 49_000);
       const places = this.addresses.map((address) => ({ address, port }));
@@ -100,6 +109,17 @@ export class TurnService implements HubService {
         if (!isTaken || this.configuration.turnPort !== 0 || attempt === PORT_TRIES) throw error;
       }
     }
+  }
+
+  /** Takes up what the operator changes, while it runs. */
+  private follow(users: Users, credentials: Credentials): void {
+    let known = this.components.users.all();
+    this.unsubscribe = this.components.users.onChange(() => {
+      for (const { name } of known) users.remove(name);
+      known = this.components.users.all();
+      for (const user of known) users.add(user);
+      users.add({ name: credentials.user, password: credentials.password });
+    });
   }
 
   /** User and password, made at the first start and kept where only the owner reads them. */

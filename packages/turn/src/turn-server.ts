@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { type Clock, type Endpoint, type Logger, type RandomSource, systemClock, systemRandom } from '@atoll/base';
+import {
+  type Clock,
+  type Endpoint,
+  type Logger,
+  parseIp,
+  type RandomSource,
+  systemClock,
+  systemRandom,
+} from '@atoll/base';
 import { type DatagramGroup, openDatagramGroup } from '@atoll/udp';
 import { type CertificateFiles, type LoadedCertificate, loadCertificate } from './certificate-files.js';
 import type { ClientListener, ListenerPort } from './core/client.js';
@@ -174,6 +182,12 @@ export class TurnServer {
 
   get allocations(): number {
     return this.core.allocations;
+  }
+
+  /** When a request of an address came last, ms of the clock; undefined when long ago or never. */
+  heardMs(address: string): number | undefined {
+    const ip = parseIp(address);
+    return ip === undefined ? undefined : this.core.heardMs(ip);
   }
 
   /** What was counted, for metrics. */

@@ -1,11 +1,13 @@
-import { jsonLogger, type ReadyFacts, readConfiguration, startHub, textLogger } from '@atoll/hub';
+import { fixedSettings, jsonLogger, type RunningHub, readConfiguration, startHub, textLogger } from '@atoll/hub';
 import { nativeDatagram } from '@atoll/udp';
+import { webFiles } from '@atoll/web';
 import { Command } from 'commander';
 import { givenSettings, type HubOptions, withHubSettings, withServiceSwitches } from '../hub-settings.js';
 import type { Messages } from '../messages/en.js';
 import { messagesFor } from '../messages/locale.js';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
+import { joinLines } from './ask.js';
 
 interface UpOptions {
   readonly readyFile?: string;
@@ -29,29 +31,31 @@ function hubCommand(name: string, description: string, only: readonly string[] |
     .option('--ready-file <FILE>', 'Write addresses and ports as JSON to FILE once everything answers')
     .option('--json', 'Log as one JSON object per line')
     .action(async (options: UpOptions & HubOptions) => {
-      const configuration = await readConfiguration(givenSettings(options), process.env, options.config);
+      const settings = givenSettings(options);
+      const configuration = await readConfiguration(settings, process.env, options.config);
+      const fixed = fixedSettings(settings, process.env);
       const logger = options.json ? jsonLogger(process.stdout) : textLogger(process.stderr);
       const messages = messagesFor(process.env);
       const stopped = stopSignal();
-      const hub = await startHub(configuration, { version: VERSION, readyFile: options.readyFile, logger, only });
-      if (options.json) logger.info('ready', { ...hub.ready });
-      else process.stdout.write(welcome(hub.ready, messages));
-      await stopped;
-      if (!options.json) process.stderr.write(`${messages.stopping}\n`);
-      await hub.stop();
+      const { readyFile } = options;
+      const hubOptions = { version: VERSION, readyFile, logger, only, fixed, portalFiles: webFiles };
+      let isStopped = false;
+      while (!isStopped) {
+        const hub = await startHub(configuration, hubOptions);
+        if (options.json) logger.info('ready', { ...hub.ready });
+        else process.stdout.write(welcome(hub, messages));
+        isStopped = await Promise.race([stopped.then(() => true), hub.whenRestored.then(() => false)]);
+        if (!options.json) process.stderr.write(`${isStopped ? messages.stopping : messages.startingAgain}\n`);
+        await hub.stop();
+      }
     });
 }
 
-function welcome({ dht, proxy, names, turn }: ReadyFacts, messages: Messages): string {
-  const lines = ['', messages.hubRuns, '', `  ${messages.bootstrapLabel}:  ${dht.bootstrap}`];
-  if (proxy !== undefined) lines.push(`  ${messages.proxyLabel}:  ${proxy.urlTls ?? proxy.url}`);
-  if (names !== undefined) lines.push(`  ${messages.namesLabel}:  ${names.url}`);
-  if (turn !== undefined) {
-    lines.push(
-      `  ${messages.turnLabel}:  ${turn.host}:${turn.port}  ${messages.turnAs(turn.user, turn.password, turn.realm)}`,
-    );
-  }
-  lines.push('');
+function welcome(hub: RunningHub, messages: Messages): string {
+  const { dht, portal } = hub.ready;
+  const lines = ['', messages.hubRuns, '', ...joinLines(hub.join(), messages), ''];
+  if (portal !== undefined) lines.push(`${messages.joinAt} ${portal.url}`);
+  if (hub.operatorLink !== undefined) lines.push(`${messages.operatorLabel}: ${hub.operatorLink}`);
   if (dht.addresses.length > 1) lines.push(`${messages.otherAddresses} ${dht.addresses.slice(1).join(', ')}`);
   lines.push(messages.discoveryHint);
   if (!nativeDatagram.available) lines.push(`${messages.slower} ${nativeDatagram.reason}.`);

@@ -362,6 +362,15 @@ export class DhtCore {
     return this.families.get(family)?.cache.size ?? 0;
   }
 
+  /** When a node of an address (binary) was heard last, ms of the clock; undefined when none is known. */
+  heardMs(ip: string): number | undefined {
+    let lastMs = Number.NEGATIVE_INFINITY;
+    for (const { endpoint, timeMs } of this.families.get(ip.length === 4 ? 4 : 6)?.cache ?? []) {
+      if (endpoint.ip === ip && timeMs > lastMs) lastMs = timeMs;
+    }
+    return lastMs === Number.NEGATIVE_INFINITY ? undefined : lastMs;
+  }
+
   /** Remote nodes that listen to a key here. */
   listenerCount(key: InfoHash): number {
     return this.remoteListeners.countOf(key);

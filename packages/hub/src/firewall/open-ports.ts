@@ -1,7 +1,7 @@
 import { type Family, splitHostPort, UsageError } from '@atoll/base';
 import { DEFAULT_TURN_OPTIONS, type TurnServerOptions, turnServerDefaults } from '@atoll/turn';
 import type { HubConfiguration } from '../configuration.js';
-import type { ReadyFacts } from '../startup.js';
+import type { ReadyFacts } from '../ready-facts.js';
 
 /** UDP port of peer discovery, on both sides (protocol/peer-discovery.md 1). */
 const DISCOVERY_PORT = 8888;

@@ -8,7 +8,7 @@
  * | `GET /api/network` | everyone | {@link NetworkFacts} |
  * | `GET /api/history?hours=24` | everyone | {@link History} |
  * | `GET /api/reach` | everyone | {@link ReachFacts}: what the hub sees of this very device |
- * | `GET /api/why?of=NAME-OR-ID&to=NAME-OR-ID` | everyone | {@link Findings}: why these two do not meet |
+ * | `GET /api/why?of=NAME-OR-ID&to=NAME-OR-ID&language=en` | everyone | {@link Findings}: why these two do not meet |
  * | `POST /api/session` `{"password"}` or `{"link"}` | everyone, rate limited | {@link Session} and a cookie |
  * | `DELETE /api/session` | operator | 204 |
  * | `GET /api/operator` | operator | {@link OperatorFacts} |
@@ -22,9 +22,16 @@
  * | `POST /api/operator/restore` (the file as body) | operator | 204; the hub starts again from it |
  * | `POST /api/operator/certificate` `{"certificate","key"}` (PEM) | operator | {@link CertificateFacts} |
  * | `GET /api/operator/log?after=CURSOR` | operator | {@link LogPage} |
- * | `GET /api/operator/doctor` | operator | {@link Findings} |
+ * | `GET /api/operator/doctor?language=en` | operator | {@link Findings} |
  *
- * Everything but GET needs the header `X-Atoll: 1`, which a foreign page cannot send.
+ * Everything but GET needs the header `X-Atoll: 1`, which a foreign page cannot send. A PATCH of settings is
+ * `{"key": value, …}`, and `null` takes a change back; lists of names and users are answered anew after each change. A
+ * route whose part this hub was built without answers 501.
+ *
+ * The operator's first link is `…/operator#link=SECRET`: the page posts the secret to `/api/session`. Over HTTP only the
+ * pages `/`, `/join` and `/trust` are served, with files and what everyone may ask; other pages lead to HTTPS (307), and
+ * sessions and operator routes answer 403 `PORTAL_NEEDS_HTTPS` unless asked from the hub itself. The authority's
+ * certificate lies at `/trust/atoll.crt`, `.der` and `.mobileconfig`.
  */
 
 /** What a person enters in a Jami app, and what one QR code carries to Atoll clients. */
@@ -63,7 +70,7 @@ export interface JoinFacts {
   readonly isSecure: boolean;
 }
 
-export type ServiceName = 'dht' | 'proxy' | 'names' | 'turn' | 'portal';
+export type ServiceName = 'dht' | 'proxy' | 'names' | 'turn' | 'portal' | 'portMap';
 
 export interface ServiceFacts {
   readonly name: ServiceName;

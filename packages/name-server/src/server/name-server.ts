@@ -117,6 +117,16 @@ export class NameServer {
     return new NameServer(server, metrics, upstream);
   }
 
+  /** When a client address last had a connection, ms of `performance.now()`; Infinity while it has one. */
+  heardMs(address: string): number | undefined {
+    return this.server.heardMs(address);
+  }
+
+  /** Bytes of all connections since the start. */
+  get traffic(): { readonly inBytes: number; readonly outBytes: number } {
+    return this.server.traffic;
+  }
+
   /** Reads certificates anew; open connections go on. */
   reloadCertificates(): Promise<void> {
     return this.server.reloadCertificates();

@@ -1,4 +1,4 @@
-import { type Clock, type Endpoint, type Logger, type RandomSource, Scheduler } from '@atoll/base';
+import { type Clock, type Endpoint, HeardLately, type Logger, type RandomSource, Scheduler } from '@atoll/base';
 import { Attribute, decodeMessage, isComprehensionRequired, Method, StunMessage } from '@atoll/stun';
 import type { Allocation } from './allocation.js';
 import { AllocationTable } from './allocation-table.js';
@@ -63,6 +63,7 @@ const HANDLERS: ReadonlyMap<number, Handler> = new Map([
 export class TurnCore {
   readonly scheduler: Scheduler;
   private readonly context: TurnContext;
+  private readonly heard = new HeardLately();
   private readonly authentication: Authentication;
 
   constructor(components: TurnCoreComponents, options: TurnCoreOptions) {
@@ -136,6 +137,11 @@ export class TurnCore {
     return { clients, peers };
   }
 
+  /** When a request of an address (binary) came last, ms of the clock; undefined when long ago or never. */
+  heardMs(ip: string): number | undefined {
+    return this.heard.heardMs(ip);
+  }
+
   /** Sizes of what strangers make grow, for tests and metrics. */
   sizes(): Readonly<Record<'allocations' | 'reservations' | 'connectionIds' | 'countedSources' | 'jobs', number>> {
     const { allocations, reservations, connectionIds, unauthorized, scheduler } = this.context;
@@ -204,6 +210,7 @@ export class TurnCore {
       return;
     }
     if (message.class !== 'request') return;
+    this.heard.hear(from.ip, context.clock.nowMs());
     const origin = message.get(Attribute.origin);
     const realm = allocation?.facts.place.realm ?? context.realms.of(origin);
     const request = { message, listener, from, allocation, realm };

@@ -33,22 +33,32 @@ export class Users implements CredentialStore {
   private readonly components: UsersComponents;
   private readonly options: UsersOptions;
   private readonly own = new Map<string, UserKey>();
+  private readonly hashes = new Map<string, string>();
 
   constructor(components: UsersComponents, options: UsersOptions) {
     this.components = components;
     this.options = options;
-    const hashes = new Map<string, string>();
-    for (const { name, password } of options.users) {
-      this.own.set(name, keyOf(name, options.realm, password));
-      hashes.set(userhash(name, options.realm).toString('hex'), name);
-    }
+    for (const user of options.users) this.add(user);
     // A database of coturn has only MD5, and names cannot be found by their hash.
     this.knowsSha256 =
       components.database === undefined && [...this.own.values()].every(({ sha256 }) => sha256 !== undefined);
     if (this.knowsSha256 && !options.usesSecrets) {
       this.userOf = (hash, realm) =>
-        realm === options.realm ? hashes.get(Buffer.from(hash).toString('hex')) : undefined;
+        realm === options.realm ? this.hashes.get(Buffer.from(hash).toString('hex')) : undefined;
     }
+  }
+
+  /** Adds a user with a password, or changes the password; those with an allocation keep it until it ends. */
+  add({ name, password }: StaticUser): void {
+    const { realm } = this.options;
+    this.own.set(name, keyOf(name, realm, password));
+    this.hashes.set(userhash(name, realm).toString('hex'), name);
+  }
+
+  /** Takes a user of the configuration out; false when there is none. */
+  remove(name: string): boolean {
+    this.hashes.delete(userhash(name, this.options.realm).toString('hex'));
+    return this.own.delete(name);
   }
 
   find(user: string, realm: string): MaybePromise<readonly UserKey[]> {
