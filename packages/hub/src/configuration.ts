@@ -234,6 +234,13 @@ export const SETTINGS = {
     value: 'FILE',
     text: 'Let only clients with a certificate of these authorities (PEM) use the DHT proxy over TLS',
   }),
+  proxySign: setting({
+    schema: truth('proxy-sign'),
+    fallback: false,
+    flag: 'proxy-sign',
+    value: 'true|false',
+    text: 'Let clients of the DHT proxy have values signed and encrypted with a key of this hub',
+  }),
   unifiedPush: setting({
     schema: truth('unified-push'),
     fallback: true,
