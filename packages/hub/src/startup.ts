@@ -39,6 +39,8 @@ export interface ReadyFacts {
     /** What to enter as TURN server: address, port, user, password and realm. */
     readonly host: string;
     readonly port: number;
+    /** The port over TLS and DTLS. */
+    readonly tlsPort?: number;
     readonly user: string;
     readonly password: string;
     readonly realm: string;
@@ -80,7 +82,10 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
   const makeProxy = (): HubService =>
     new ProxyService({ state, logger, node: () => dht?.node }, configuration, addresses);
   const makeNames = (): HubService => new NamesService(configuration, state.file('names.db'), addresses, logger);
-  const makeTurn = (): HubService => new TurnService({ state, logger }, configuration, addresses);
+  const { certificate, privateKey } = configuration;
+  const files = certificate === undefined || privateKey === undefined ? undefined : { certificate, privateKey };
+  const makeTurn = (): HubService =>
+    new TurnService({ state, logger, certificate: files && (() => files) }, configuration, addresses);
   const facts: Record<string, unknown> = { version };
   const makePortMap = (): HubService =>
     new PortMapService({ state, logger, ports: () => openPorts(configuration, facts as ReadyPorts) });

@@ -1,7 +1,16 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { AtollError, Endpoint, errorCode, type Logger, systemClock } from '@atoll/base';
-import { probeTurn, TurnServer, turnServerDefaults, Users } from '@atoll/turn';
+import { AtollError, Endpoint, errorCode, errorMessage, type Logger, systemClock } from '@atoll/base';
+import {
+  type CertificateFiles,
+  type LoadedCertificate,
+  loadCertificate,
+  nativeDtls,
+  probeTurn,
+  TurnServer,
+  turnServerDefaults,
+  Users,
+} from '@atoll/turn';
 import type { HubConfiguration } from './configuration.js';
 import { type StateDirectory, writeAtomically } from './state-directory.js';
 import type { HubService } from './supervisor.js';
@@ -13,6 +22,16 @@ const PASSWORD_BYTES = 18;
 const PORT_TRIES = 20;
 const PROBE_MS = 5000;
 
+export interface TurnServiceComponents {
+  readonly state: StateDirectory;
+  readonly logger: Logger;
+  /**
+   * The certificate for TLS and DTLS at this moment, files or PEM; asked again while it runs. Left out where there is
+   * none, and no TLS.
+   */
+  readonly certificate?: (() => CertificateFiles) | undefined;
+}
+
 interface Credentials {
   readonly user: string;
   readonly password: string;
@@ -23,18 +42,15 @@ interface Credentials {
 export class TurnService implements HubService {
   readonly name = 'turn';
   readonly failed: Promise<never> = new Promise(() => {});
-  private readonly components: { readonly state: StateDirectory; readonly logger: Logger };
+  private readonly components: TurnServiceComponents;
   private readonly configuration: HubConfiguration;
   private readonly addresses: readonly string[];
   private server: TurnServer | undefined;
   private credentials: Credentials | undefined;
+  private certificate: LoadedCertificate | undefined;
 
   /** `addresses`: where it listens, the first one in the ready file. */
-  constructor(
-    components: { readonly state: StateDirectory; readonly logger: Logger },
-    configuration: HubConfiguration,
-    addresses: readonly string[],
-  ) {
+  constructor(components: TurnServiceComponents, configuration: HubConfiguration, addresses: readonly string[]) {
     this.components = components;
     this.configuration = configuration;
     this.addresses = addresses;
@@ -45,12 +61,15 @@ export class TurnService implements HubService {
     this.credentials = credentials;
     this.server = await this.open(credentials);
     const [host = '127.0.0.1'] = this.addresses;
-    return { host, port: this.server.listeners[0]?.local.port ?? 0, ...credentials };
+    const port = this.portOf('udp') ?? 0;
+    const tlsPort = this.portOf('tls');
+    return { host, port, ...(tlsPort === undefined ? {} : { tlsPort }), ...credentials };
   }
 
   /** An allocation is made and given back. */
   async probe(): Promise<void> {
     const { server, credentials } = this;
+    this.followCertificate();
     const local = server?.listeners[0]?.local;
     if (local === undefined || credentials === undefined) {
       throw new AtollError('TURN_NOT_RUNNING', 'The TURN server is not running.');
@@ -61,6 +80,24 @@ export class TurnService implements HubService {
   async stop(): Promise<void> {
     await this.server?.close();
     this.server = undefined;
+  }
+
+  private portOf(protocol: string): number | undefined {
+    return this.server?.listeners.find((listener) => listener.protocol === protocol)?.local.port;
+  }
+
+  /** Takes a certificate that was renewed; an unusable one leaves the old one in use. */
+  private followCertificate(): void {
+    const files = this.components.certificate?.();
+    if (files === undefined || this.server === undefined) return;
+    try {
+      const loaded = loadCertificate(files, systemClock.unixMs());
+      if (loaded.cert === this.certificate?.cert && loaded.key === this.certificate.key) return;
+      this.certificate = loaded;
+      this.server.reloadCertificate(files);
+    } catch (error) {
+      this.components.logger.warn(`The TURN server keeps its certificate: ${errorMessage(error)}`);
+    }
   }
 
   private async open(credentials: Credentials): Promise<TurnServer> {
@@ -82,13 +119,24 @@ export class TurnService implements HubService {
         separator: ':',
       },
     );
+    const certificate = this.components.certificate?.();
+    if (certificate !== undefined) {
+      this.certificate = loadCertificate(certificate, systemClock.unixMs());
+      if (!nativeDtls.available)
+        logger.warn(`TURN over DTLS is off: ${nativeDtls.reason ?? ''}. Clients use TLS or UDP`);
+    }
     for (let attempt = 1; ; attempt++) {
-      const port = this.configuration.turnPort || randomInt(20_000, 49_000);
-      const places = this.addresses.map((address) => ({ address, port }));
+      const { turnPort, turnTlsPort } = this.configuration;
+      const placesAt = (port: number) => this.addresses.map((address) => ({ address, port }));
+      const places = placesAt(turnPort || randomInt(20_000, 34_000));
+      const tlsPlaces = certificate === undefined ? [] : placesAt(turnTlsPort || randomInt(34_000, 49_000));
       const options = {
         ...turnServerDefaults(credentials.realm),
         udp: places,
         tcp: places,
+        tls: tlsPlaces,
+        dtls: nativeDtls.available ? tlsPlaces : [],
+        certificate,
         // A hub on loopback alone is one for trying things out.
         allowsLoopbackPeers: this.addresses.every((address) => address === '::1' || address.startsWith('127.')),
         behavior: { mobility: true },
@@ -97,7 +145,8 @@ export class TurnService implements HubService {
         return await TurnServer.open({ logger: quiet, credentials: users }, options);
       } catch (error) {
         const isTaken = ['UDP_PORT_IN_USE', 'TURN_PORT_IN_USE'].includes(errorCode(error));
-        if (!isTaken || this.configuration.turnPort !== 0 || attempt === PORT_TRIES) throw error;
+        const isFixed = turnPort !== 0 && (turnTlsPort !== 0 || certificate === undefined);
+        if (!isTaken || isFixed || attempt === PORT_TRIES) throw error;
       }
     }
   }

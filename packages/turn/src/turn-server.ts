@@ -194,10 +194,13 @@ export class TurnServer {
     return this.core.addListener(listener);
   }
 
-  /** Reads the certificate again; sessions go on. Throws, and keeps the old one, when the new one is unusable. */
-  reloadCertificate(): LoadedCertificate | undefined {
-    const { certificate } = this.options;
-    if (certificate === undefined) return undefined;
+  /**
+   * Reads the certificate again, or takes another; sessions go on. Throws, and keeps the old one, when the new one is
+   * unusable.
+   */
+  reloadCertificate(files?: CertificateFiles): LoadedCertificate | undefined {
+    if (this.options.certificate === undefined) return undefined;
+    const certificate = { ...this.options.certificate, ...files };
     const loaded = loadCertificate(certificate, this.clock.unixMs());
     for (const listener of this.streams) listener.setCertificate(secureOptions(certificate, loaded));
     for (const listener of this.dtls) listener.setCertificate(loaded);
