@@ -85,7 +85,16 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
   const { certificate, privateKey } = configuration;
   const files = certificate === undefined || privateKey === undefined ? undefined : { certificate, privateKey };
   const makeTurn = (): HubService =>
-    new TurnService({ state, logger, certificate: files && (() => files) }, configuration, addresses);
+    new TurnService(
+      {
+        state,
+        logger,
+        certificate: files && (() => files),
+        addressesNow: configuration.host.length > 0 ? undefined : lanAddresses,
+      },
+      configuration,
+      addresses,
+    );
   const facts: Record<string, unknown> = { version };
   const makePortMap = (): HubService =>
     new PortMapService({ state, logger, ports: () => openPorts(configuration, facts as ReadyPorts) });

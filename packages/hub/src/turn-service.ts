@@ -21,6 +21,10 @@ const PASSWORD_BYTES = 18;
 /** Ports tried when the system is to choose one for UDP and TCP together. */
 const PORT_TRIES = 20;
 const PROBE_MS = 5000;
+/** How often it looks for new addresses and a renewed certificate, ms. */
+const FOLLOW_MS = 5000;
+/** An address that the machine has not had for so long is given up, ms: allocations that nobody renews have ended. */
+const GONE_MS = 600_000;
 
 export interface TurnServiceComponents {
   readonly state: StateDirectory;
@@ -30,6 +34,8 @@ export interface TurnServiceComponents {
    * none, and no TLS.
    */
   readonly certificate?: (() => CertificateFiles) | undefined;
+  /** The machine's addresses at this moment, where none were chosen: it listens at those that come later as well. */
+  readonly addressesNow?: (() => readonly string[]) | undefined;
 }
 
 interface Credentials {
@@ -48,6 +54,10 @@ export class TurnService implements HubService {
   private server: TurnServer | undefined;
   private credentials: Credentials | undefined;
   private certificate: LoadedCertificate | undefined;
+  private following: NodeJS.Timeout | undefined;
+  private isFollowing = false;
+  /** When each address was last one of the machine's. */
+  private readonly seenMs = new Map<string, number>();
 
   /** `addresses`: where it listens, the first one in the ready file. */
   constructor(components: TurnServiceComponents, configuration: HubConfiguration, addresses: readonly string[]) {
@@ -60,6 +70,7 @@ export class TurnService implements HubService {
     const credentials = await this.readCredentials();
     this.credentials = credentials;
     this.server = await this.open(credentials);
+    this.following = setInterval(() => void this.follow(), FOLLOW_MS);
     const [host = '127.0.0.1'] = this.addresses;
     const port = this.portOf('udp') ?? 0;
     const tlsPort = this.portOf('tls');
@@ -69,7 +80,6 @@ export class TurnService implements HubService {
   /** An allocation is made and given back. */
   async probe(): Promise<void> {
     const { server, credentials } = this;
-    this.followCertificate();
     const local = server?.listeners[0]?.local;
     if (local === undefined || credentials === undefined) {
       throw new AtollError('TURN_NOT_RUNNING', 'The TURN server is not running.');
@@ -78,12 +88,57 @@ export class TurnService implements HubService {
   }
 
   async stop(): Promise<void> {
-    await this.server?.close();
+    clearInterval(this.following);
+    const { server } = this;
     this.server = undefined;
+    await server?.close();
   }
 
   private portOf(protocol: string): number | undefined {
     return this.server?.listeners.find((listener) => listener.protocol === protocol)?.local.port;
+  }
+
+  /** Keeps up with the machine and its certificate. */
+  private async follow(): Promise<void> {
+    if (this.isFollowing) return;
+    this.isFollowing = true;
+    try {
+      this.followCertificate();
+      const now = (this.components.addressesNow?.() ?? []).filter((address) => !isLoopback(address));
+      for (const address of now) await this.addAddress(address);
+      if (now.length > 0) await this.dropGone(now);
+    } catch (error) {
+      this.components.logger.warn(`The TURN server cannot follow the machine's addresses: ${errorMessage(error)}`);
+    }
+    this.isFollowing = false;
+  }
+
+  /** An address that is away for a moment, its cable pulled, keeps its sessions. */
+  private async dropGone(now: readonly string[]): Promise<void> {
+    const nowMs = systemClock.nowMs();
+    for (const address of this.listeningAt()) {
+      const sinceMs = now.includes(address) ? nowMs : (this.seenMs.get(address) ?? nowMs);
+      this.seenMs.set(address, sinceMs);
+      if (nowMs - sinceMs < GONE_MS) continue;
+      this.seenMs.delete(address);
+      await this.server?.removeAddress(address);
+    }
+  }
+
+  private listeningAt(): Set<string> {
+    return new Set(this.server?.listeners.map(({ local }) => local.host));
+  }
+
+  private async addAddress(address: string): Promise<void> {
+    const { server } = this;
+    if (server === undefined || this.listeningAt().has(address)) return;
+    try {
+      await server.addAddress(address);
+      this.components.logger.info(`The TURN server listens at ${address} as well`);
+    } catch (error) {
+      // A new IPv6 address cannot be used for a second or two: it is tried again.
+      this.components.logger.debug(`The TURN server cannot listen at ${address} yet: ${errorMessage(error)}`);
+    }
   }
 
   /** Takes a certificate that was renewed; an unusable one leaves the old one in use. */
@@ -137,8 +192,8 @@ export class TurnService implements HubService {
         tls: tlsPlaces,
         dtls: nativeDtls.available ? tlsPlaces : [],
         certificate,
-        // A hub on loopback alone is one for trying things out.
-        allowsLoopbackPeers: this.addresses.every((address) => address === '::1' || address.startsWith('127.')),
+        // A hub that was put on loopback alone is one for trying things out.
+        allowsLoopbackPeers: this.components.addressesNow === undefined && this.addresses.every(isLoopback),
         behavior: { mobility: true },
       };
       try {
@@ -178,4 +233,8 @@ export class TurnService implements HubService {
       `${path} does not hold user, password and realm; delete it, and new ones are made.`,
     );
   }
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.');
 }
