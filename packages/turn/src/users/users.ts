@@ -3,6 +3,7 @@ import type { Clock } from '@atoll/base';
 import { longTermKey, userhash } from '@atoll/stun';
 import { andThen, type CredentialStore, type MaybePromise, type OauthKey, type UserKey } from '../core/credentials.js';
 import type { OauthKeyRow, TurnDatabase } from './turn-database.js';
+import { UserhashIndex } from './userhash-index.js';
 
 /** A user from the configuration. */
 export interface StaticUser {
@@ -42,13 +43,16 @@ export class Users implements CredentialStore {
       this.own.set(name, keyOf(name, options.realm, password));
       hashes.set(userhash(name, options.realm).toString('hex'), name);
     }
-    // A database of coturn has only MD5, and names cannot be found by their hash.
+    // A database of coturn has only MD5.
     this.knowsSha256 =
       components.database === undefined && [...this.own.values()].every(({ sha256 }) => sha256 !== undefined);
-    if (this.knowsSha256 && !options.usesSecrets) {
-      this.userOf = (hash, realm) =>
-        realm === options.realm ? hashes.get(Buffer.from(hash).toString('hex')) : undefined;
-    }
+    if (options.usesSecrets) return;
+    const { clock, database } = components;
+    const stored = database === undefined ? undefined : new UserhashIndex({ clock, database });
+    this.userOf = (hash, realm) => {
+      const own = realm === options.realm ? hashes.get(Buffer.from(hash).toString('hex')) : undefined;
+      return own ?? stored?.find(hash, realm);
+    };
   }
 
   find(user: string, realm: string): MaybePromise<readonly UserKey[]> {
