@@ -77,7 +77,10 @@ export function openPorts(configuration: HubConfiguration, ready?: ReadyPorts): 
       url: `http://-:${chosen('names-port', configuration.namesPort)}`,
       ...(hasTls ? { urlTls: `https://-:${chosen('names-tls-port', configuration.namesTlsPort)}` } : {}),
     })),
-    turn: planned(configuration.turn, () => ({ port: chosen('turn-port', configuration.turnPort) })),
+    turn: planned(configuration.turn, () => ({
+      port: chosen('turn-port', configuration.turnPort),
+      ...(hasTls ? { tlsPort: chosen('turn-tls-port', configuration.turnTlsPort) } : {}),
+    })),
   };
   for (const [use, service] of [
     ['proxy', proxy],
