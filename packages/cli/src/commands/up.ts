@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { givenSettings, type HubOptions, withHubSettings, withServiceSwitches } from '../hub-settings.js';
 import type { Messages } from '../messages/en.js';
 import { messagesFor } from '../messages/locale.js';
+import { noticeReady } from '../service/ready-notice.js';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 
@@ -34,6 +35,7 @@ function hubCommand(name: string, description: string, only: readonly string[] |
       const messages = messagesFor(process.env);
       const stopped = stopSignal();
       const hub = await startHub(configuration, { version: VERSION, readyFile: options.readyFile, logger, only });
+      await noticeReady(process.env, logger);
       if (options.json) logger.info('ready', { ...hub.ready });
       else process.stdout.write(welcome(hub.ready, messages));
       await stopped;
