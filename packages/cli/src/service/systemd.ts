@@ -19,6 +19,9 @@ export interface ServiceStatus {
   readonly isEnabled: boolean;
 }
 
+/** Folders that the service does not see. */
+const HIDDEN = /^\/(home|root|run\/user|tmp|var\/tmp)\//;
+
 /** This very program, as a unit starts it. Fails with a usage error where a unit cannot say it. */
 export function ownCommand(): readonly string[] {
   const command = [process.execPath, fileURLToPath(new URL('../../bin/atoll.mjs', import.meta.url))];
@@ -32,6 +35,11 @@ export function ownCommand(): readonly string[] {
 /** Writes the unit and settings if there are none, and starts the service now and at each start of the machine. */
 export async function installService(): Promise<void> {
   needSystemd();
+  const command = ownCommand();
+  const hidden = command.find((path) => HIDDEN.test(path));
+  if (hidden !== undefined) {
+    throw new UsageError(`The service is not let into ${hidden}: move Atoll to a folder such as /opt/atoll.`);
+  }
   if (existsSync(PACKAGED_UNIT_PATH)) {
     throw new UsageError('The service came with the package and is there: systemctl enable --now atoll.');
   }
@@ -40,7 +48,7 @@ export async function installService(): Promise<void> {
     await writeFile(SERVICE_SETTINGS, FIRST_SETTINGS, { flag: 'wx' }).catch((error: unknown) => {
       if (errorCode(error) !== 'EEXIST') throw error;
     });
-    await writeFile(UNIT_PATH, serviceUnit(ownCommand()));
+    await writeFile(UNIT_PATH, serviceUnit(command));
   });
   systemctl('daemon-reload');
   systemctl('enable', '--now', UNIT);
