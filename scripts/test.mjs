@@ -27,6 +27,7 @@ const PEERS = [
   'iptables',
   'ufw',
   'firewalld',
+  'systemd',
 ];
 const MINUTE = 60_000;
 let passed = 0;
