@@ -25,6 +25,9 @@ const PEERS = [
   'iptables',
   'ufw',
   'firewalld',
+  'miniupnpd-nftables',
+  'miniupnpc',
+  'iputils-ping',
 ];
 const MINUTE = 60_000;
 let passed = 0;
