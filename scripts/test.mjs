@@ -28,6 +28,9 @@ const PEERS = [
   'ufw',
   'firewalld',
   'systemd',
+  'miniupnpd-nftables',
+  'miniupnpc',
+  'iputils-ping',
 ];
 const MINUTE = 60_000;
 let passed = 0;
