@@ -100,6 +100,8 @@ class NativeGroup implements DatagramGroup {
   private readonly sendRing = Buffer.allocUnsafeSlow(SEND_RING_BYTES);
   private readonly sendMetaBytes = Buffer.alloc(SEND_SLOTS * SEND_WORDS * 4);
   private readonly sendMeta = words(this.sendMetaBytes);
+  /** Sockets to be closed once what is queued has left. */
+  private readonly closing: number[] = [];
   private queued = 0;
   private ringAt = 0;
   private isReceiving = false;
@@ -180,21 +182,26 @@ class NativeGroup implements DatagramGroup {
   }
 
   flush(): void {
-    const { queued } = this;
-    if (queued === 0 || this.isClosed) return;
-    this.queued = 0;
-    this.ringAt = 0;
-    const lost = this.native.flush(this.handle, queued);
-    this.stats.sentDatagrams += queued - lost;
-    this.stats.lostSends += lost;
+    const { queued, closing } = this;
+    if (this.isClosed) return;
+    if (queued > 0) {
+      this.queued = 0;
+      this.ringAt = 0;
+      const lost = this.native.flush(this.handle, queued);
+      this.stats.sentDatagrams += queued - lost;
+      this.stats.lostSends += lost;
+    }
+    if (closing.length === 0) return;
+    for (const id of closing) this.native.closeSocket(this.handle, id);
+    closing.length = 0;
   }
 
   closeSocket(id: number): void {
     if (this.isClosed || this.sockets[id] === undefined) return;
-    // What it has queued still leaves.
-    this.flush();
     this.sockets[id] = undefined;
-    this.native.closeSocket(this.handle, id);
+    this.closing.push(id);
+    // What is queued still leaves: within a batch together with everything else at its end.
+    if (!this.isReceiving) this.flush();
   }
 
   close(): void {
