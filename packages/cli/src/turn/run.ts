@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
 import { type Logger, UsageError } from '@atoll/base';
 import { nativeDtls } from '@atoll/turn';
 import { VERSION } from '../version.js';
@@ -9,6 +8,7 @@ import { takeLesserRights } from './lesser-rights.js';
 import { openTurnLog, type TurnLog } from './log.js';
 import { serveMetrics } from './metrics.js';
 import { nameOfStore, openServer } from './open-server.js';
+import { writePidFile } from './pid-file.js';
 import { type GivenDirectives, readDirectives } from './read-directives.js';
 import { reloadOnSignal, stopped } from './signals.js';
 import { serveInWorkers } from './workers.js';
@@ -79,13 +79,13 @@ async function serve(configuration: TurnConfiguration, log: TurnLog): Promise<nu
   if (!server.isNative)
     logger.warn('The native part of UDP is missing: relaying is slower, and DONT-FRAGMENT is refused');
   takeLesserRights(configuration);
-  if (configuration.pidFile !== undefined) writeFileSync(configuration.pidFile, `${process.pid}\n`);
+  const removePidFile = writePidFile(configuration.pidFile);
   reloadOnSignal(open, log);
   logger.info(`Atoll ${VERSION} serves TURN in the realm ${configuration.server.realm}`);
   await stopped(server, logger);
   await metrics?.close(0);
   await open.close();
-  if (configuration.pidFile !== undefined) rmSync(configuration.pidFile, { force: true });
+  removePidFile();
   logger.info('Stopped');
   return 0;
 }

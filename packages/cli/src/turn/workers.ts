@@ -1,7 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { AtollError, type Logger, UsageError } from '@atoll/base';
 import {
@@ -20,6 +19,7 @@ import type { TurnLog } from './log.js';
 import { serveMetrics } from './metrics.js';
 import { openStore } from './open-server.js';
 import { ownCertificate } from './own-certificate.js';
+import { writePidFile } from './pid-file.js';
 import type { GivenDirectives } from './read-directives.js';
 import { addChange, type ReservedPlace, type ToParent, type ToWorker } from './worker-messages.js';
 
@@ -52,7 +52,7 @@ export async function serveInWorkers(
     metricsPort === undefined ? undefined : await serveMetrics(() => workers.statistics(), metricsPort, logger);
   if (configuration.lacksDtls) logger.warn(`DTLS is off: ${nativeDtls.reason ?? ''}. Clients use TLS or UDP`);
   takeLesserRights(configuration);
-  if (pidFile !== undefined) writeFileSync(pidFile, `${process.pid}\n`);
+  const removePidFile = writePidFile(pidFile);
   // Made once, before every worker looks for them.
   await (await openStore(configuration))?.close();
   if (configuration.wantsTls && configuration.certificate === undefined) await ownCertificate();
@@ -80,7 +80,7 @@ export async function serveInWorkers(
   } finally {
     await workers.kill();
     await metrics?.close(0);
-    if (pidFile !== undefined) rmSync(pidFile, { force: true });
+    removePidFile();
   }
   logger.info('Stopped');
   return 0;
