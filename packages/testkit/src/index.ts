@@ -22,3 +22,5 @@ export { TestApns } from './push/test-apns.js';
 export { TestDistributor } from './push/test-distributor.js';
 export { TestFcm } from './push/test-fcm.js';
 export { TestGateway } from './push/test-gateway.js';
+export { TurnClient, type TurnClientOptions, TurnRefusal } from './turn/turn-client.js';
+export type { TurnTransportKind } from './turn/turn-transport.js';

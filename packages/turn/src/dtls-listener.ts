@@ -2,13 +2,12 @@ import type { Endpoint } from '@atoll/base';
 import { createDtlsContext, type DtlsListener as DtlsSockets, openDtlsListener } from '@atoll/dtls';
 import type { LoadedCertificate } from './certificate-files.js';
 import type { ClientListener, ListenerPort } from './core/client.js';
-
-/** Kernel's buffers of a listener, bytes. */
-const BUFFER_BYTES = 4_194_304;
+import { BUFFER_BYTES } from './udp-listener.js';
 
 export interface DtlsListenerOptions {
   readonly address: string;
   readonly port: number;
+  readonly descriptor?: number | undefined;
   readonly certificate: LoadedCertificate;
   readonly ciphers?: string | undefined;
   /** Clients must show a certificate of these authorities (PEM). */
@@ -33,7 +32,7 @@ export class DtlsListener implements ClientListener {
 
   /** Binds; fails as `openDatagramSocket` does, with `DTLS_OFF` or `DTLS_SETTINGS`. */
   static async open(options: DtlsListenerOptions): Promise<DtlsListener> {
-    const { address, port } = options;
+    const { address, port, descriptor } = options;
     const target: { port: ListenerPort | undefined } = { port: undefined };
     const sockets = await openDtlsListener(
       {
@@ -42,6 +41,7 @@ export class DtlsListener implements ClientListener {
           family: address.includes(':') ? 6 : 4,
           address,
           port,
+          descriptor,
           receiveBufferBytes: BUFFER_BYTES,
           sendBufferBytes: BUFFER_BYTES,
         },

@@ -67,7 +67,8 @@ export class Relays implements RelayFactory {
   openUdp(request: UdpRelayRequest, done: (relay: UdpRelay | undefined) => void): void {
     const host = this.hostFor(request.family, request.near);
     if (host === undefined) return done(undefined);
-    const opened = this.tryPorts(request, host);
+    const { at } = request;
+    const opened = at === undefined ? this.tryPorts(request, host) : this.openAt(at.host, at.port);
     if (opened instanceof Promise) opened.then(done, () => done(undefined));
     else done(opened);
   }
@@ -175,6 +176,7 @@ export class Relays implements RelayFactory {
 
 class OpenRelay implements UdpRelay {
   readonly address: Endpoint;
+  readonly local: Endpoint;
   readonly port: number;
   next?: UdpRelay;
   private readonly socket: GroupSocket;
@@ -183,6 +185,7 @@ class OpenRelay implements UdpRelay {
   constructor(socket: GroupSocket, address: Endpoint, closed: () => void) {
     this.socket = socket;
     this.address = address;
+    this.local = socket.local;
     this.port = socket.local.port;
     this.closed = closed;
   }

@@ -33,6 +33,7 @@ interface Connection {
 export interface StreamListenerOptions {
   readonly address: string;
   readonly port: number;
+  readonly descriptor?: number | undefined;
   /** TLS with this certificate; plain TCP without. */
   readonly tls?: SecureContextOptions & { readonly requestCert?: boolean; readonly rejectUnauthorized?: boolean };
   /** A plain listener takes clients that begin with a TLS handshake as well, as coturn does. */
@@ -78,14 +79,15 @@ export class StreamListener implements ClientListener {
 
   /** Binds; fails with `TURN_PORT_IN_USE`, `TURN_NOT_PERMITTED` or `TURN_LISTEN_FAILED`. */
   static async open(options: StreamListenerOptions): Promise<StreamListener> {
-    const { address, port, tls } = options;
+    const { address, port, descriptor, tls } = options;
     const server =
       tls === undefined
         ? createServer({ noDelay: true, keepAlive: true })
         : createTlsServer({ ...tls, handshakeTimeout: HANDSHAKE_MS, noDelay: true, keepAlive: true });
     server.maxConnections = MAX_CONNECTIONS;
     try {
-      server.listen({ port, host: address, exclusive: true, backlog: 1024 });
+      const place = descriptor === undefined ? { port, host: address } : { fd: descriptor };
+      server.listen({ ...place, exclusive: true, backlog: 1024 });
       await once(server, 'listening');
     } catch (cause) {
       throw listenError(cause, tls === undefined ? 'TCP' : 'TLS', address, port);
@@ -254,7 +256,7 @@ export class StreamListener implements ClientListener {
 }
 
 /** The error of a listener that cannot be opened, with a sentence that says what to do. */
-function listenError(cause: unknown, what: string, address: string, port: number): AtollError {
+export function listenError(cause: unknown, what: string, address: string, port: number): AtollError {
   const where = `${what} on ${address} at port ${port}`;
   switch (errorCode(cause)) {
     case 'EADDRINUSE':

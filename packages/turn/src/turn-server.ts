@@ -11,10 +11,12 @@ import {
 import { type DatagramGroup, openDatagramGroup } from '@atoll/udp';
 import { type CertificateFiles, type LoadedCertificate, loadCertificate } from './certificate-files.js';
 import type { ClientListener, ListenerPort } from './core/client.js';
-import type { Counters, Traffic } from './core/counters.js';
+import type { FindReservation } from './core/context.js';
+import type { TurnStatistics } from './core/counters.js';
 import type { CredentialStore } from './core/credentials.js';
 import { DEFAULT_TURN_OPTIONS, type TurnOptions } from './core/options.js';
 import { type AddressRange, PeerRules } from './core/peer-rules.js';
+import type { QuotaChange } from './core/quotas.js';
 import { type RealmOptions, Realms } from './core/realms.js';
 import { TurnCore } from './core/turn-core.js';
 import { DtlsListener } from './dtls-listener.js';
@@ -29,6 +31,8 @@ const MAX_TIMER_MS = 60_000;
 export interface ListenerPlace {
   readonly address: string;
   readonly port: number;
+  /** A socket that is bound there already, which several processes have one each of ({@link openShared}). */
+  readonly descriptor?: number | undefined;
 }
 
 export interface TlsSettings extends CertificateFiles {
@@ -61,10 +65,8 @@ export interface TurnServerOptions {
   readonly allowsMulticastPeers: boolean;
   readonly idleMs: number;
   readonly behavior: Partial<TurnOptions>;
-  /** Seals nonces; random when left out. */
+  /** Seals nonces; random when left out. The same in all processes that share a port. */
   readonly nonceSecret?: Uint8Array | undefined;
-  /** Several processes share the UDP ports. */
-  readonly reusePort?: boolean;
 }
 
 export interface TurnServerComponents {
@@ -72,6 +74,10 @@ export interface TurnServerComponents {
   readonly credentials: CredentialStore;
   readonly clock?: Clock;
   readonly random?: RandomSource;
+  /** Asks other processes for what a RESERVATION-TOKEN holds ({@link TurnServer.giveAwayReservation}). */
+  readonly findReservation?: FindReservation;
+  /** Told what this process takes from the quotas, for others that share them ({@link TurnServer.countElsewhere}). */
+  readonly onQuotaChange?: (change: QuotaChange) => void;
 }
 
 /** Options of a server that is told nothing but where to listen and its realm. */
@@ -116,7 +122,14 @@ export class TurnServer {
   private certificate: TlsSettings | undefined;
 
   private constructor(components: TurnServerComponents, options: TurnServerOptions) {
-    const { clock = systemClock, random = systemRandom, logger, credentials } = components;
+    const {
+      clock = systemClock,
+      random = systemRandom,
+      logger,
+      credentials,
+      onQuotaChange,
+      findReservation,
+    } = components;
     this.options = options;
     this.certificate = options.certificate;
     this.clock = clock;
@@ -149,6 +162,8 @@ export class TurnServer {
         realms: this.realms,
         peerRules: this.peerRules,
         onEarlier: (dueMs) => this.arm(dueMs),
+        ...(onQuotaChange === undefined ? {} : { onQuotaChange }),
+        ...(findReservation === undefined ? {} : { findReservation }),
       },
       {
         ...DEFAULT_TURN_OPTIONS,
@@ -195,16 +210,22 @@ export class TurnServer {
   }
 
   /** What was counted, for metrics. */
-  statistics(): {
-    counters: Readonly<Counters>;
-    traffic: { clients: Traffic; peers: Traffic };
-    allocations: ReadonlyMap<string, number>;
-  } {
+  statistics(): TurnStatistics {
     return {
       counters: this.core.counters,
       traffic: this.core.traffic(),
       allocations: this.core.allocationsByProtocol(),
     };
+  }
+
+  /** Another process took places in the quotas that are shared, or gave them back. */
+  countElsewhere(changes: readonly QuotaChange[]): void {
+    for (const change of changes) this.core.countElsewhere(change);
+  }
+
+  /** Gives the place that a token holds to another process, which binds it anew; undefined when none is held. */
+  giveAwayReservation(token: Uint8Array, user: string): Endpoint | undefined {
+    return this.core.giveAwayReservation(token, user);
   }
 
   /** Adds a listener of another kind (DTLS): its messages go into the port that is returned. */
@@ -293,8 +314,7 @@ export class TurnServer {
     const isSecure = tls.length + dtls.length > 0;
     const loaded =
       isSecure && certificate !== undefined ? loadCertificate(certificate, this.clock.unixMs()) : undefined;
-    const reusePort = this.options.reusePort ?? false;
-    for (const place of udp) this.addUdp(await UdpListener.open(this.group, { ...place, reusePort }));
+    for (const place of udp) this.addUdp(await UdpListener.open(this.group, place));
     const secure = certificate === undefined || loaded === undefined ? undefined : secureOptions(certificate, loaded);
     const alsoTls = tls.length > 0 ? secure : undefined;
     for (const place of tcp) this.addStream(await StreamListener.open({ ...place, idleMs, alsoTls }));

@@ -3,7 +3,7 @@ import type { DatagramGroup, GroupSocket } from '@atoll/udp';
 import type { ClientListener, ListenerPort } from './core/client.js';
 
 /** Kernel's buffers of a listener: room for a burst of every client, bytes. */
-const BUFFER_BYTES = 4_194_304;
+export const BUFFER_BYTES = 4_194_304;
 
 /** A UDP listener on a socket of the group that the relays are in: what is relayed is not copied. */
 export class UdpListener implements ClientListener {
@@ -21,7 +21,7 @@ export class UdpListener implements ClientListener {
   /** Binds; fails as `openDatagramSocket` does. */
   static async open(
     group: DatagramGroup,
-    options: { readonly address: string; readonly port: number; readonly reusePort?: boolean },
+    options: { readonly address: string; readonly port: number; readonly descriptor?: number | undefined },
   ): Promise<UdpListener> {
     const family: Family = options.address.includes(':') ? 6 : 4;
     const socket = await group.open({ ...options, family, bufferBytes: BUFFER_BYTES }, { receiveRange() {} });

@@ -23,7 +23,7 @@
 #include <uv.h>
 
 /* Of the rings; changes with every change of what JavaScript has to know, which compares it. */
-#define LAYOUT 2
+#define LAYOUT 3
 #define RECEIVE_SLOTS 64
 #define RECEIVE_WORDS 9
 #define SLOT_BYTES 65536
@@ -197,8 +197,6 @@ static int bind_socket(int family, const char *address, uint16_t port, bool reus
   if (valid != 1) error = EADDRNOTAVAIL;
   if (!error && reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0) error = errno;
   if (receive_bytes > 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
-  /* A kernel without it gives datagrams one by one. */
-  setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof one);
   if (send_bytes > 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
   if (!error && bind(fd, (struct sockaddr *)&name, name_length) < 0) error = errno;
   if (error) {
@@ -225,19 +223,20 @@ static void prepare(udp_socket *s) {
   }
 }
 
-/* open(family, address, port, reusePort, receiveBytes, sendBytes, receiveRing, receiveMeta, sendRing, sendMeta, handler) */
+/* open(family, address, port, reusePort, receiveBytes, sendBytes, receiveRing, receiveMeta, sendRing, sendMeta, handler,
+ * descriptor): a descriptor other than -1 is that of a socket which is bound already. */
 static napi_value open_socket(napi_env env, napi_callback_info info) {
-  size_t argc = 11;
-  napi_value argv[11];
+  size_t argc = 12;
+  napi_value argv[12];
   napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
-  int32_t family = 0, port = 0, receive_bytes = 0, send_bytes = 0;
+  int32_t family = 0, port = 0, receive_bytes = 0, send_bytes = 0, fd = -1;
   bool reuse_port = false;
   char address[64];
   size_t address_length;
   void *rings[4];
   size_t lengths[4];
   napi_valuetype type;
-  if (argc != 11 || napi_get_value_int32(env, argv[0], &family) != napi_ok || (family != 4 && family != 6) ||
+  if (argc != 12 || napi_get_value_int32(env, argv[0], &family) != napi_ok || (family != 4 && family != 6) ||
       napi_get_value_string_utf8(env, argv[1], address, sizeof address, &address_length) != napi_ok ||
       napi_get_value_int32(env, argv[2], &port) != napi_ok || port < 0 || port > 65535 ||
       napi_get_value_bool(env, argv[3], &reuse_port) != napi_ok ||
@@ -247,16 +246,21 @@ static napi_value open_socket(napi_env env, napi_callback_info info) {
       !get_memory(env, argv[7], RECEIVE_SLOTS * RECEIVE_WORDS * 4, &rings[1], &lengths[1]) ||
       !get_memory(env, argv[8], 65536, &rings[2], &lengths[2]) ||
       !get_memory(env, argv[9], SEND_SLOTS * SEND_WORDS * 4, &rings[3], &lengths[3]) ||
-      napi_typeof(env, argv[10], &type) != napi_ok || type != napi_function) {
+      napi_typeof(env, argv[10], &type) != napi_ok || type != napi_function ||
+      napi_get_value_int32(env, argv[11], &fd) != napi_ok) {
     napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "open: wrong arguments");
     return NULL;
   }
-  int fd = -1;
-  int error = bind_socket(family == 4 ? AF_INET : AF_INET6, address, (uint16_t)port, reuse_port, receive_bytes, send_bytes, &fd);
-  if (error) {
-    throw_errno(env, error);
-    return NULL;
+  if (fd < 0) {
+    int error = bind_socket(family == 4 ? AF_INET : AF_INET6, address, (uint16_t)port, reuse_port, receive_bytes, send_bytes, &fd);
+    if (error) {
+      throw_errno(env, error);
+      return NULL;
+    }
   }
+  /* A kernel without it gives datagrams one by one. */
+  int one = 1;
+  setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof one);
   udp_socket *s = calloc(1, sizeof *s);
   uv_loop_t *loop = NULL;
   if (s == NULL || napi_get_uv_event_loop(env, &loop) != napi_ok || uv_poll_init(loop, &s->poll, fd) != 0) {

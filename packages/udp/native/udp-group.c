@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <node_api.h>
@@ -27,6 +28,8 @@
 #define UDP_SEGMENT 103
 #endif
 
+/* Of the functions and the rings, so that one built before a change is not used after it. */
+#define LAYOUT 2
 #define RECEIVE_SLOTS 256
 #define RECEIVE_WORDS 9
 #define HEADROOM_BYTES 64
@@ -52,6 +55,8 @@ typedef struct {
   int family;
   bool wants_errors;
   bool no_segments;
+  /* Another process has the socket too: closing it here does not take it out of the epoll descriptor. */
+  bool is_shared;
   int first;
   int last;
 } member;
@@ -330,14 +335,15 @@ static void set_fragmentation(const member *m, bool forbidden) {
   }
 }
 
-/* open(group, family, address, port, reusePort, bufferBytes, wantsErrors): id of the socket; its address stands in slot 0. */
+/* open(group, family, address, port, reusePort, bufferBytes, wantsErrors, descriptor): id of the socket; its address stands in
+ * slot 0. A descriptor other than -1 is that of a socket which is bound already. */
 static napi_value open_member(napi_env env, napi_callback_info info) {
-  size_t argc = 7;
-  napi_value argv[7];
+  size_t argc = 8;
+  napi_value argv[8];
   napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
-  group *g = argc == 7 ? get_group(env, argv[0]) : NULL;
+  group *g = argc == 8 ? get_group(env, argv[0]) : NULL;
   if (g == NULL || g->closing) return NULL;
-  int32_t family = 0, port = 0, buffer_bytes = 0;
+  int32_t family = 0, port = 0, buffer_bytes = 0, given = -1;
   bool reuse_port = false, wants_errors = false;
   char address[64];
   size_t length;
@@ -345,7 +351,7 @@ static napi_value open_member(napi_env env, napi_callback_info info) {
       napi_get_value_string_utf8(env, argv[2], address, sizeof address, &length) != napi_ok ||
       napi_get_value_int32(env, argv[3], &port) != napi_ok || port < 0 || port > 65535 ||
       napi_get_value_bool(env, argv[4], &reuse_port) != napi_ok || napi_get_value_int32(env, argv[5], &buffer_bytes) != napi_ok ||
-      napi_get_value_bool(env, argv[6], &wants_errors) != napi_ok) {
+      napi_get_value_bool(env, argv[6], &wants_errors) != napi_ok || napi_get_value_int32(env, argv[7], &given) != napi_ok) {
     napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "open: wrong arguments");
     return NULL;
   }
@@ -362,7 +368,7 @@ static napi_value open_member(napi_env env, napi_callback_info info) {
     g->members = members;
     g->member_count = count;
   }
-  int fd = bound_socket(family, SOCK_DGRAM, address, port, reuse_port, buffer_bytes);
+  int fd = given >= 0 ? given : bound_socket(family, SOCK_DGRAM, address, port, reuse_port, buffer_bytes);
   if (fd < 0) {
     throw_errno(env, -fd);
     return NULL;
@@ -380,7 +386,7 @@ static napi_value open_member(napi_env env, napi_callback_info info) {
     return NULL;
   }
   g->first_free = id + 1;
-  g->members[id] = (member){.fd = fd, .family = family, .wants_errors = wants_errors, .no_segments = false, .first = -1, .last = -1};
+  g->members[id] = (member){.fd = fd, .family = family, .wants_errors = wants_errors, .no_segments = false, .is_shared = given >= 0, .first = -1, .last = -1};
   set_fragmentation(&g->members[id], false);
   struct sockaddr_storage name;
   socklen_t name_length = sizeof name;
@@ -399,6 +405,7 @@ static napi_value close_member(napi_env env, napi_callback_info info) {
   int32_t id = -1;
   if (g == NULL || g->closing || napi_get_value_int32(env, argv[1], &id) != napi_ok) return NULL;
   if (id < 0 || id >= g->member_count || g->members[id].fd < 0) return NULL;
+  if (g->members[id].is_shared) epoll_ctl(g->epoll, EPOLL_CTL_DEL, g->members[id].fd, NULL);
   close(g->members[id].fd);
   g->members[id].fd = -1;
   if (id < g->first_free) g->first_free = id;
@@ -568,21 +575,24 @@ static napi_value close_group(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* stream(family, address, port): descriptor of a bound TCP socket whose port others of the same process may share. */
-static napi_value stream(napi_env env, napi_callback_info info) {
-  size_t argc = 3;
-  napi_value argv[3];
+/* bind(isStream, family, address, port, reusePort, bufferBytes): descriptor of a bound socket. */
+static napi_value bind_descriptor(napi_env env, napi_callback_info info) {
+  size_t argc = 6;
+  napi_value argv[6];
   napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
-  int32_t family = 0, port = 0;
+  int32_t family = 0, port = 0, buffer_bytes = 0;
+  bool is_stream = false, reuse_port = false;
   char address[64];
   size_t length;
-  if (argc != 3 || napi_get_value_int32(env, argv[0], &family) != napi_ok || (family != 4 && family != 6) ||
-      napi_get_value_string_utf8(env, argv[1], address, sizeof address, &length) != napi_ok ||
-      napi_get_value_int32(env, argv[2], &port) != napi_ok || port < 0 || port > 65535) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "stream: wrong arguments");
+  if (argc != 6 || napi_get_value_bool(env, argv[0], &is_stream) != napi_ok ||
+      napi_get_value_int32(env, argv[1], &family) != napi_ok || (family != 4 && family != 6) ||
+      napi_get_value_string_utf8(env, argv[2], address, sizeof address, &length) != napi_ok ||
+      napi_get_value_int32(env, argv[3], &port) != napi_ok || port < 0 || port > 65535 ||
+      napi_get_value_bool(env, argv[4], &reuse_port) != napi_ok || napi_get_value_int32(env, argv[5], &buffer_bytes) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "bind: wrong arguments");
     return NULL;
   }
-  int fd = bound_socket(family, SOCK_STREAM, address, port, true, 0);
+  int fd = bound_socket(family, is_stream ? SOCK_STREAM : SOCK_DGRAM, address, port, reuse_port, buffer_bytes);
   if (fd < 0) {
     throw_errno(env, -fd);
     return NULL;
@@ -592,14 +602,56 @@ static napi_value stream(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* Lets the kernel choose among `count` listeners of a port by the client's address alone, so that all connections of a client
+ * come to the same one. Returns 0 or errno. */
+static int choose_by_address(int fd, int family, uint32_t count) {
+  const uint32_t source = (uint32_t)SKF_NET_OFF + (family == 4 ? 12 : 8);
+  struct sock_filter code[16];
+  unsigned short length = 0;
+  code[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, source);
+  for (uint32_t word = 1; family == 6 && word < 4; word++) {
+    code[length++] = (struct sock_filter)BPF_STMT(BPF_MISC | BPF_TAX, 0);
+    code[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, source + 4 * word);
+    code[length++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0);
+  }
+  code[length++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, 0x9e3779b1);
+  code[length++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16);
+  code[length++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count);
+  code[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_A, 0);
+  struct sock_fprog program = {.len = length, .filter = code};
+  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) < 0 ? errno : 0;
+}
+
+/* listen(descriptor, family, backlog, sharers): begins to listen; with sharers above 1 they are chosen by the client's address. */
+static napi_value listen_descriptor(napi_env env, napi_callback_info info) {
+  size_t argc = 4;
+  napi_value argv[4];
+  napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
+  int32_t values[4];
+  for (size_t i = 0; i < 4; i++) {
+    if (argc != 4 || napi_get_value_int32(env, argv[i], &values[i]) != napi_ok) {
+      napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "listen: wrong arguments");
+      return NULL;
+    }
+  }
+  int error = listen(values[0], values[2]) < 0 ? errno : 0;
+  if (error == 0 && values[3] > 1) error = choose_by_address(values[0], values[1], (uint32_t)values[3]);
+  if (error != 0) throw_errno(env, error);
+  return NULL;
+}
+
 NAPI_MODULE_INIT() {
+  napi_value layout;
+  napi_create_int32(env, LAYOUT, &layout);
   napi_property_descriptor properties[] = {
       {"create", NULL, create_group, NULL, NULL, NULL, napi_enumerable, NULL},
       {"open", NULL, open_member, NULL, NULL, NULL, napi_enumerable, NULL},
       {"closeSocket", NULL, close_member, NULL, NULL, NULL, napi_enumerable, NULL},
       {"flush", NULL, flush, NULL, NULL, NULL, napi_enumerable, NULL},
       {"close", NULL, close_group, NULL, NULL, NULL, napi_enumerable, NULL},
-      {"stream", NULL, stream, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"bind", NULL, bind_descriptor, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"listen", NULL, listen_descriptor, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"layout", NULL, NULL, NULL, NULL, layout, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof properties / sizeof *properties, properties);
   return exports;

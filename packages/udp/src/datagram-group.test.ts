@@ -150,3 +150,31 @@ if (nativeGroup.available) {
     peer.close();
   });
 }
+
+test('a socket closed within a batch still sends what it has queued, and its port is free afterwards', async () => {
+  const group = openDatagramGroup();
+  const got: string[] = [];
+  const peer = await group.open(
+    { family: 4, address: '127.0.0.1', port: 0 },
+    {
+      receiveRange: (memory, start, end) => got.push(memory.toString('latin1', start, end)),
+    },
+  );
+  const closing = await group.open(
+    { family: 4, address: '127.0.0.1', port: 0 },
+    {
+      receiveRange(_memory, _start, _end, from) {
+        const bytes = Buffer.from('last words');
+        closing.sendRange(bytes, 0, bytes.length, from);
+        closing.close();
+      },
+    },
+  );
+  const bytes = Buffer.from('end');
+  peer.sendRange(bytes, 0, bytes.length, closing.local);
+  const { port } = closing.local;
+  while (got.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(got, ['last words']);
+  (await group.open({ family: 4, address: '127.0.0.1', port }, { receiveRange() {} })).close();
+  group.close();
+});

@@ -37,6 +37,8 @@ export interface GroupSocketOptions {
   /** 0 lets the system choose. */
   readonly port: number;
   readonly reusePort?: boolean;
+  /** A socket that is bound already (`bindShared`), whose descriptor this one takes over; with the native part only. */
+  readonly descriptor?: number | undefined;
   /** Size of the kernel's buffers. */
   readonly bufferBytes?: number;
   readonly wantsErrors?: boolean;

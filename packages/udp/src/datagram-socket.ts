@@ -51,6 +51,8 @@ export interface DatagramOptions {
   readonly port: number;
   /** `SO_REUSEPORT`: several processes share the port, each peer staying with one of them. */
   readonly reusePort?: boolean;
+  /** A socket that is bound already (`bindShared`), whose descriptor this one takes over. */
+  readonly descriptor?: number | undefined;
   readonly receiveBufferBytes?: number;
   readonly sendBufferBytes?: number;
   /** `auto` uses the native part where it loads; `ATOLL_UDP=dgram` in the environment forbids it. */

@@ -20,5 +20,6 @@ export {
   type MulticastSocket,
   openMulticastSocket,
 } from './multicast-socket.js';
-export { bindSharedStream } from './native-group.js';
+export { bindSharedStream, nativeGroup } from './native-group.js';
 export { nativeDatagram } from './native-socket.js';
+export { bindShared, type SharedSocketOptions } from './shared-sockets.js';

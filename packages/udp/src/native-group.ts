@@ -6,7 +6,8 @@ import { bindError } from './bind-error.js';
 import type { DatagramGroup, GroupHandler, GroupSocket, GroupSocketOptions, GroupStats } from './datagram-group.js';
 import { EndpointTable } from './endpoint-table.js';
 
-// These sizes are those of native/udp-group.c.
+// These are those of native/udp-group.c.
+const LAYOUT = 2;
 const RECEIVE_SLOTS = 256;
 const RECEIVE_WORDS = 9;
 const HEADROOM = 64;
@@ -21,6 +22,7 @@ const EVENT_UNREACHABLE = 1;
 type NativeHandle = object;
 
 interface NativePart {
+  readonly layout: number;
   create(
     receiveRing: Buffer,
     receiveMeta: Buffer,
@@ -36,11 +38,20 @@ interface NativePart {
     reusePort: boolean,
     bufferBytes: number,
     wantsErrors: boolean,
+    descriptor: number,
   ): number;
   closeSocket(group: NativeHandle, socket: number): void;
   flush(group: NativeHandle, count: number): number;
   close(group: NativeHandle): void;
-  stream(family: Family, address: string, port: number): number;
+  bind(
+    isStream: boolean,
+    family: Family,
+    address: string,
+    port: number,
+    reusePort: boolean,
+    bufferBytes: number,
+  ): number;
+  listen(descriptor: number, family: Family, backlog: number, sharers: number): void;
 }
 
 function load(): NativePart | string {
@@ -48,21 +59,23 @@ function load(): NativePart | string {
   const path = fileURLToPath(new URL('../native/build/Release/udp_group.node', import.meta.url));
   if (!existsSync(path)) return 'not built on this machine';
   try {
-    return createRequire(import.meta.url)(path) as NativePart;
+    const part = createRequire(import.meta.url)(path) as NativePart;
+    return part.layout === LAYOUT ? part : 'built from another version of its source; npm rebuild makes it anew';
   } catch (error) {
     return `cannot be loaded: ${errorMessage(error)}`;
   }
 }
 
-const loaded = load();
+/** The native part, or why it is missing. */
+export const loadedGroup = load();
 
 /** Whether groups have their native part, and if not why. */
 export const nativeGroup: { readonly available: boolean; readonly reason?: string } =
-  typeof loaded === 'string' ? { available: false, reason: loaded } : { available: true };
+  typeof loadedGroup === 'string' ? { available: false, reason: loadedGroup } : { available: true };
 
 export function openNativeGroup(): DatagramGroup {
-  if (typeof loaded === 'string') throw new Error(`the native part of UDP is ${loaded}`);
-  return new NativeGroup(loaded);
+  if (typeof loadedGroup === 'string') throw new Error(`the native part of UDP is ${loadedGroup}`);
+  return new NativeGroup(loadedGroup);
 }
 
 /**
@@ -70,7 +83,7 @@ export function openNativeGroup(): DatagramGroup {
  * relay listens and connects from one port (RFC 6062). Undefined without the native part. Throws as `bind` does.
  */
 export function bindSharedStream(family: Family, address: string, port: number): number | undefined {
-  return typeof loaded === 'string' ? undefined : loaded.stream(family, address, port);
+  return typeof loadedGroup === 'string' ? undefined : loadedGroup.bind(true, family, address, port, true, 0);
 }
 
 class NativeGroup implements DatagramGroup {
@@ -87,6 +100,8 @@ class NativeGroup implements DatagramGroup {
   private readonly sendRing = Buffer.allocUnsafeSlow(SEND_RING_BYTES);
   private readonly sendMetaBytes = Buffer.alloc(SEND_SLOTS * SEND_WORDS * 4);
   private readonly sendMeta = words(this.sendMetaBytes);
+  /** Sockets to be closed once what is queued has left. */
+  private readonly closing: number[] = [];
   private queued = 0;
   private ringAt = 0;
   private isReceiving = false;
@@ -117,6 +132,7 @@ class NativeGroup implements DatagramGroup {
         options.reusePort ?? false,
         options.bufferBytes ?? 0,
         options.wantsErrors ?? false,
+        options.descriptor ?? -1,
       );
       const socket = new NativeGroupSocket(this, id, this.peerAt(2), handler);
       this.sockets[id] = socket;
@@ -166,21 +182,26 @@ class NativeGroup implements DatagramGroup {
   }
 
   flush(): void {
-    const { queued } = this;
-    if (queued === 0 || this.isClosed) return;
-    this.queued = 0;
-    this.ringAt = 0;
-    const lost = this.native.flush(this.handle, queued);
-    this.stats.sentDatagrams += queued - lost;
-    this.stats.lostSends += lost;
+    const { queued, closing } = this;
+    if (this.isClosed) return;
+    if (queued > 0) {
+      this.queued = 0;
+      this.ringAt = 0;
+      const lost = this.native.flush(this.handle, queued);
+      this.stats.sentDatagrams += queued - lost;
+      this.stats.lostSends += lost;
+    }
+    if (closing.length === 0) return;
+    for (const id of closing) this.native.closeSocket(this.handle, id);
+    closing.length = 0;
   }
 
   closeSocket(id: number): void {
     if (this.isClosed || this.sockets[id] === undefined) return;
-    // What it has queued still leaves.
-    this.flush();
     this.sockets[id] = undefined;
-    this.native.closeSocket(this.handle, id);
+    this.closing.push(id);
+    // What is queued still leaves: within a batch together with everything else at its end.
+    if (!this.isReceiving) this.flush();
   }
 
   close(): void {

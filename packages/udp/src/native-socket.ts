@@ -8,7 +8,7 @@ import type { DatagramHandler, DatagramOptions, DatagramSocket, DatagramStats } 
 import { EndpointTable } from './endpoint-table.js';
 
 // These are those of native/udp-batch.c.
-const LAYOUT = 2;
+const LAYOUT = 3;
 const RECEIVE_SLOTS = 64;
 const RECEIVE_WORDS = 9;
 /** Views kept for each slot. */
@@ -40,6 +40,7 @@ interface NativePart {
     sendRing: Buffer,
     sendMeta: Buffer,
     handler: (event: number, count: number) => void,
+    descriptor: number,
   ): NativeHandle;
   flush(socket: NativeHandle, start: number, end: number): number;
   close(socket: NativeHandle): void;
@@ -126,6 +127,7 @@ class NativeSocket implements DatagramSocket {
       this.sendRing,
       this.sendMetaBytes,
       (event, count) => this.happened(event, count),
+      options.descriptor ?? -1,
     );
     native.local(this.handle);
     this.local = this.peerOf(0);

@@ -53,7 +53,12 @@ export function openNodeSocket(options: DatagramOptions, handler: DatagramHandle
       reject(bindError(cause, family, address, port));
     };
     socket.once('error', refuse);
-    socket.bind({ port, address: address ?? (family === 4 ? '0.0.0.0' : '::'), exclusive: true }, () => {
+    const { descriptor } = options;
+    const place =
+      descriptor === undefined
+        ? { port, address: address ?? (family === 4 ? '0.0.0.0' : '::'), exclusive: true }
+        : { fd: descriptor, exclusive: true };
+    socket.bind(place, () => {
       socket.off('error', refuse);
       socket.on('error', () => stats.sendErrors++);
       const bound = socket.address();

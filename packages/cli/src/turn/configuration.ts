@@ -19,6 +19,8 @@ import type { GivenDirectives } from './read-directives.js';
 
 const PORT = 3478;
 const TLS_PORT = 5349;
+/** As coturn's bound of relay threads. */
+const MAX_WORKERS = 128;
 const STALE_NONCE_SECONDS = 600;
 /** Where coturn keeps its user store. */
 const USERDB_PLACES = ['/var/db/turndb', '/usr/local/var/db/turndb', '/var/lib/turn/turndb'];
@@ -27,6 +29,8 @@ const CERTIFICATE_PLACES = ['.', 'etc', '/usr/local/etc', '/etc', '/etc/turnserv
 /** What `atoll turn` does, from coturn's directives. */
 export interface TurnConfiguration {
   readonly server: Omit<TurnServerOptions, 'certificate'>;
+  /** Processes that share the ports; 1 for this one alone. */
+  readonly workers: number;
   /** Undefined where TLS is wanted and no certificate named: one is made. */
   readonly certificate: TlsSettings | undefined;
   readonly wantsTls: boolean;
@@ -99,6 +103,7 @@ export function turnConfiguration(given: GivenDirectives): TurnConfiguration {
       idleMs: milliseconds(given, 'max-allocate-timeout') ?? DEFAULT_IDLE_MS,
       behavior: behavior(given),
     },
+    workers: Math.max(1, given.number('relay-threads', 0, MAX_WORKERS) ?? 1),
     certificate: certificate(given),
     wantsTls: tls.length > 0 || (isDtlsOn && dtls.length > 0),
     lacksDtls: dtls.length > 0 && !isDtlsOn,

@@ -59,9 +59,8 @@ export const DIRECTIVES: readonly Directive[] = [
   {
     name: 'relay-threads',
     short: 'm',
-    value: 'N',
-    text: 'Threads (0: one)',
-    missing: 'Atoll relays in one process, which takes and sends datagrams in batches; take it out or write 0',
+    value: 'NUMBER',
+    text: 'Processes that share the ports (1); 0 and 1 are one',
   },
   { name: 'min-port', value: 'PORT', text: 'Lowest relay port (49152)' },
   { name: 'max-port', value: 'PORT', text: 'Highest relay port (65535)' },

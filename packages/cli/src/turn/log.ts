@@ -44,11 +44,18 @@ export function openTurnLog(settings: TurnConfiguration['log']): TurnLog {
     }
   };
   open();
+  let waiting = '';
+  const writeFile = (): void => {
+    if (descriptor !== undefined && waiting !== '') writeSync(descriptor, waiting);
+    waiting = '';
+  };
   const syslog = settings.toSyslog ? openSyslog(settings.facility) : undefined;
   if (syslog !== undefined) sinks.push(syslog.write);
   if (settings.file !== undefined) {
     sinks.push((_level, line) => {
-      if (descriptor !== undefined) writeSync(descriptor, `${line}\n`);
+      // The lines of a batch of messages go together, before anything else happens.
+      if (waiting === '') queueMicrotask(writeFile);
+      waiting += `${line}\n`;
     });
   }
   if (settings.toStdout) sinks.push((_level, line) => void process.stdout.write(`${line}\n`));
@@ -66,8 +73,12 @@ export function openTurnLog(settings: TurnConfiguration['log']): TurnLog {
       warn: (message, fields) => write('warn', message, fields),
       error: (message, fields) => write('error', message, fields),
     },
-    reopen: open,
+    reopen() {
+      writeFile();
+      open();
+    },
     async close() {
+      writeFile();
       if (descriptor !== undefined) closeSync(descriptor);
       descriptor = undefined;
       await syslog?.close();

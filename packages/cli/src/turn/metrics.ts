@@ -1,28 +1,26 @@
 import type { Logger } from '@atoll/base';
 import { HttpServer, Metrics, Router } from '@atoll/http';
-import type { TurnServer } from '@atoll/turn';
-
-type Statistics = ReturnType<TurnServer['statistics']>;
+import type { TurnStatistics } from '@atoll/turn';
 
 /** Figures of coturn by its names, where they mean the same; what only Atoll counts begins with `atoll_turn_`. */
-const COUNTERS: readonly (readonly [name: string, help: string, value: (statistics: Statistics) => number])[] = [
+const COUNTERS: readonly (readonly [name: string, help: string, value: (statistics: TurnStatistics) => number])[] = [
   ['stun_binding_request', 'Incoming STUN Binding requests', ({ counters }) => counters.bindingRequests],
   ['stun_binding_response', 'Outgoing STUN Binding responses', ({ counters }) => counters.bindingResponses],
   ['stun_binding_error', 'STUN Binding errors', ({ counters }) => counters.bindingErrors],
   ...(
     [
-      ['turn_traffic', 'finished sessions', ({ counters }: Statistics) => counters.clients],
-      ['turn_traffic_peer', 'finished sessions, peers', ({ counters }: Statistics) => counters.peers],
-      ['turn_total_traffic', 'all sessions', ({ traffic }: Statistics) => traffic.clients],
-      ['turn_total_traffic_peer', 'all sessions, peers', ({ traffic }: Statistics) => traffic.peers],
+      ['turn_traffic', 'finished sessions', ({ counters }: TurnStatistics) => counters.clients],
+      ['turn_traffic_peer', 'finished sessions, peers', ({ counters }: TurnStatistics) => counters.peers],
+      ['turn_total_traffic', 'all sessions', ({ traffic }: TurnStatistics) => traffic.clients],
+      ['turn_total_traffic_peer', 'all sessions, peers', ({ traffic }: TurnStatistics) => traffic.peers],
     ] as const
   ).flatMap(
     ([name, what, of]) =>
       [
-        [`${name}_rcvp`, `Received packets of ${what}`, (all: Statistics) => of(all).receivedPackets],
-        [`${name}_rcvb`, `Received bytes of ${what}`, (all: Statistics) => of(all).receivedBytes],
-        [`${name}_sentp`, `Sent packets of ${what}`, (all: Statistics) => of(all).sentPackets],
-        [`${name}_sentb`, `Sent bytes of ${what}`, (all: Statistics) => of(all).sentBytes],
+        [`${name}_rcvp`, `Received packets of ${what}`, (all: TurnStatistics) => of(all).receivedPackets],
+        [`${name}_rcvb`, `Received bytes of ${what}`, (all: TurnStatistics) => of(all).receivedBytes],
+        [`${name}_sentp`, `Sent packets of ${what}`, (all: TurnStatistics) => of(all).sentPackets],
+        [`${name}_sentb`, `Sent bytes of ${what}`, (all: TurnStatistics) => of(all).sentBytes],
       ] as const,
   ),
   ['turn_unauthenticated_401_responses', '401 and 438 answers', ({ counters }) => counters.challenges],
@@ -40,16 +38,10 @@ const COUNTERS: readonly (readonly [name: string, help: string, value: (statisti
 
 /** The figures of a server as text for Prometheus. */
 class TurnMetrics {
-  private readonly server: TurnServer;
   private readonly metrics = new Metrics();
   private readonly told = new Map<string, number>();
 
-  constructor(server: TurnServer) {
-    this.server = server;
-  }
-
-  expose(): string {
-    const statistics = this.server.statistics();
+  expose(statistics: TurnStatistics): string {
     for (const [name, help, value] of COUNTERS) {
       const now = value(statistics);
       this.metrics.counter(name, help).increment(now - (this.told.get(name) ?? 0));
@@ -63,11 +55,17 @@ class TurnMetrics {
   }
 }
 
-/** Serves the figures at `/metrics`. */
-export async function serveMetrics(server: TurnServer, port: number, logger: Logger): Promise<HttpServer> {
-  const metrics = new TurnMetrics(server);
+/** Serves the figures at `/metrics`, asking for them each time. */
+export async function serveMetrics(
+  statistics: () => Promise<TurnStatistics>,
+  port: number,
+  logger: Logger,
+): Promise<HttpServer> {
+  const metrics = new TurnMetrics();
   const router = new Router();
-  router.on('GET', '/metrics', (exchange) => exchange.send(200, Metrics.contentType, metrics.expose()));
+  router.on('GET', '/metrics', async (exchange) => {
+    exchange.send(200, Metrics.contentType, metrics.expose(await statistics()));
+  });
   return HttpServer.open({ router, logger }, { name: 'metrics', listen: [{ port }] });
 }
 

@@ -14,14 +14,23 @@ const OFF = /^(0|false|no|off)$/i;
 
 /** Directives as they were given: the values of each in order; a switch that is on has one empty value. */
 export class GivenDirectives {
-  private readonly values = new Map<string, string[]>();
+  private readonly values: Map<string, string[]>;
   /** Directives that Atoll does not have, with where they stand. */
   readonly unsupported: { readonly directive: Directive; readonly where: string }[] = [];
 
+  /** `values`: {@link everything} of another process. */
+  constructor(values: ReadonlyMap<string, readonly string[]> = new Map()) {
+    this.values = new Map([...values].map(([name, given]) => [name, [...given]]));
+  }
+
+  /** Everything that was given, for another process. */
+  get everything(): ReadonlyMap<string, readonly string[]> {
+    return this.values;
+  }
+
   add(directive: Directive, value: string, where: string): void {
     if (directive.missing !== undefined) {
-      if (!(directive.name === 'relay-threads' && (value === '0' || value === '1')))
-        this.unsupported.push({ directive, where });
+      this.unsupported.push({ directive, where });
       return;
     }
     const values = this.values.get(directive.name) ?? [];

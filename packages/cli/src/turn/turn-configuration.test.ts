@@ -100,15 +100,22 @@ test('every wrong value is an error that names its directive', () => {
 });
 
 test('directives that Atoll does not have are gathered, each with what to do', () => {
-  const { given } = readDirectives(['-n', '--redis-statsdb', 'x', '-m', '4', '--web-admin']);
+  const { given } = readDirectives(['-n', '--redis-statsdb', 'x', '--web-admin']);
   assert.deepEqual(
     given.unsupported.map(({ directive }) => directive.name),
-    ['redis-statsdb', 'relay-threads', 'web-admin'],
+    ['redis-statsdb', 'web-admin'],
   );
-  assert.deepEqual(readDirectives(['-n', '-m', '0']).given.unsupported, []);
   const names = DIRECTIVES.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
   const letters = DIRECTIVES.flatMap(({ short }) => (short === undefined ? [] : [short]));
   assert.equal(new Set(letters).size, letters.length);
   for (const name of names) assert.ok(turnUsage().includes(`--${name}`), name);
+});
+
+test('relay-threads is the number of processes', () => {
+  assert.deepEqual(
+    ['0', '1', '4'].map((number) => configured('-m', number).workers),
+    [1, 1, 4],
+  );
+  assert.equal(configured().workers, 1);
 });

@@ -16,6 +16,9 @@ import type { Reservations } from './reservations.js';
 import type { ConnectionIds } from './tcp-connections.js';
 import type { UnauthorizedLimit } from './unauthorized-limit.js';
 
+/** Asks the other processes that share the ports for what a token reserved; `found` is called later. */
+export type FindReservation = (token: Uint8Array, user: string, found: (local: Endpoint | undefined) => void) => void;
+
 /** Everything a handler may touch. */
 export interface TurnContext {
   readonly clock: Clock;
@@ -32,6 +35,8 @@ export interface TurnContext {
   readonly unauthorized: UnauthorizedLimit;
   readonly allocations: AllocationTable;
   readonly reservations: Reservations;
+  /** Where another process that shares the ports held one for this token, and gave it away. */
+  readonly findReservation: FindReservation | undefined;
   readonly connectionIds: ConnectionIds;
   readonly natDiscovery: NatDiscovery;
   readonly counters: Counters;

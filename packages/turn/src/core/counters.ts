@@ -41,6 +41,38 @@ export interface Counters {
   readonly peers: Traffic;
 }
 
+/** Figures of one server for metrics: what was counted since the start, and what there is now. */
+export interface TurnStatistics {
+  readonly counters: Readonly<Counters>;
+  /** Traffic of all sessions, those that run included. */
+  readonly traffic: { readonly clients: Traffic; readonly peers: Traffic };
+  /** Open allocations by the protocol of their client. */
+  readonly allocations: ReadonlyMap<string, number>;
+}
+
+/** Figures of several processes as those of one server. */
+export function sumStatistics(all: Iterable<TurnStatistics>): TurnStatistics {
+  const counters = newCounters();
+  const traffic = { clients: noTraffic(), peers: noTraffic() };
+  const allocations = new Map<string, number>();
+  for (const statistics of all) {
+    for (const [name, value] of Object.entries(statistics.counters) as [keyof Counters, unknown][]) {
+      if (typeof value === 'number') (counters[name] as number) += value;
+    }
+    for (const [reason, count] of statistics.counters.malformed) {
+      counters.malformed.set(reason, (counters.malformed.get(reason) ?? 0) + count);
+    }
+    for (const side of ['clients', 'peers'] as const) {
+      addTraffic(counters[side], statistics.counters[side]);
+      addTraffic(traffic[side], statistics.traffic[side]);
+    }
+    for (const [protocol, count] of statistics.allocations) {
+      allocations.set(protocol, (allocations.get(protocol) ?? 0) + count);
+    }
+  }
+  return { counters, traffic, allocations };
+}
+
 export function newCounters(): Counters {
   return {
     bindingRequests: 0,

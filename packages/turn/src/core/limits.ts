@@ -14,6 +14,8 @@ export const LIMITS = {
   countedSources: 65_536,
   /** Seals of nonces kept at hand. */
   recentNonces: 1024,
+  /** Keys of time-limited credentials kept at hand. */
+  recentKeys: 4096,
   /** Credential look-ups under way at once (a slow database). */
   pendingLookups: 4096,
   /** Bytes that may wait for one slow stream client before relayed data is dropped. */

@@ -9,18 +9,31 @@ export interface QuotaPlace {
   readonly bps: number;
 }
 
+/** Places that were taken from the quotas, or given back where the numbers are negative. */
+export interface QuotaChange {
+  readonly realm: string;
+  readonly user: string;
+  readonly allocations: number;
+  readonly bps: number;
+}
+
 /** Counts allocations of users, realms and the server, and the bandwidth promised to them. */
 export class Quotas {
   private readonly realms: Realms;
   private readonly bpsCapacity: number;
+  private readonly onChange: ((change: QuotaChange) => void) | undefined;
   private readonly byUser = new Map<string, number>();
   private readonly byRealm = new Map<string, number>();
   private total = 0;
   private bps = 0;
 
-  /** `bpsCapacity` 0 is no bound. */
-  constructor({ realms }: { readonly realms: Realms }, { bpsCapacity }: { readonly bpsCapacity: number }) {
+  /** `bpsCapacity` 0 is no bound; `onChange` is told what is taken and given back here. */
+  constructor(
+    { realms, onChange }: { readonly realms: Realms; readonly onChange?: ((change: QuotaChange) => void) | undefined },
+    { bpsCapacity }: { readonly bpsCapacity: number },
+  ) {
     this.realms = realms;
+    this.onChange = onChange;
     this.bpsCapacity = bpsCapacity;
   }
 
@@ -38,23 +51,29 @@ export class Quotas {
     if (totalQuota > 0 && ofRealm >= totalQuota) return undefined;
     if (userQuota > 0 && user !== '' && ofUser >= userQuota) return undefined;
     if (this.bpsCapacity > 0 && this.bps + maxBps > this.bpsCapacity) return undefined;
-    this.byUser.set(userKey, ofUser + 1);
-    this.byRealm.set(realm, ofRealm + 1);
-    this.total++;
-    this.bps += maxBps;
+    const change = { realm, user, allocations: 1, bps: maxBps };
+    this.count(change);
+    this.onChange?.(change);
     return { realm, user, bps: maxBps };
   }
 
   giveBack({ realm, user, bps }: QuotaPlace): void {
-    lower(this.byUser, `${realm}\n${user}`);
-    lower(this.byRealm, realm);
-    this.total--;
-    this.bps -= bps;
+    const change = { realm, user, allocations: -1, bps: -bps };
+    this.count(change);
+    this.onChange?.(change);
+  }
+
+  /** Counts places taken or given back, here or in another process that shares the quotas. */
+  count({ realm, user, allocations, bps }: QuotaChange): void {
+    add(this.byUser, `${realm}\n${user}`, allocations);
+    add(this.byRealm, realm, allocations);
+    this.total += allocations;
+    this.bps += bps;
   }
 }
 
-function lower(counts: Map<string, number>, key: string): void {
-  const count = counts.get(key) ?? 0;
-  if (count <= 1) counts.delete(key);
-  else counts.set(key, count - 1);
+function add(counts: Map<string, number>, key: string, more: number): void {
+  const count = (counts.get(key) ?? 0) + more;
+  if (count <= 0) counts.delete(key);
+  else counts.set(key, count);
 }

@@ -10,6 +10,8 @@ export interface UdpRelayRequest {
   /** Address on which the client reached the server, a hint for the relay's own one. */
   readonly near: Endpoint;
   readonly port: PortWish;
+  /** Exactly this address and port, which another process has just given away; the wish does not count then. */
+  readonly at?: Endpoint | undefined;
 }
 
 /** What a relay tells the allocation that owns it. */
@@ -24,6 +26,8 @@ export interface UdpRelayHandler {
 export interface UdpRelay {
   /** The relayed transport address as peers see it. */
   readonly address: Endpoint;
+  /** The address and port it is bound to. */
+  readonly local: Endpoint;
   /** The held next port of an `even-with-next` request, to be given to its owner later. */
   readonly next?: UdpRelay;
   setHandler(handler: UdpRelayHandler | undefined): void;

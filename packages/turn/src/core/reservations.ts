@@ -1,4 +1,4 @@
-import type { RandomSource, Scheduler } from '@atoll/base';
+import type { Endpoint, RandomSource, Scheduler } from '@atoll/base';
 import { LIFETIMES_MS, LIMITS } from './limits.js';
 import type { UdpRelay } from './relay.js';
 
@@ -44,6 +44,13 @@ export class Reservations {
     found.forget();
     this.held.delete(key);
     return found.relay;
+  }
+
+  /** As {@link take}, for another process: the socket is closed, and its address may be bound there. */
+  giveAway(token: Uint8Array, user: string): Endpoint | undefined {
+    const relay = this.take(token, user);
+    relay?.close();
+    return relay?.local;
   }
 
   close(): void {

@@ -30,6 +30,7 @@ export function endpoint(host: string, port: number): Endpoint {
 /** A relay whose datagrams the test sees and sends. */
 export class TestRelay implements UdpRelay {
   readonly address: Endpoint;
+  readonly local: Endpoint;
   next?: UdpRelay;
   readonly sent: { data: string; to: string; dontFragment: boolean }[] = [];
   isClosed = false;
@@ -37,6 +38,7 @@ export class TestRelay implements UdpRelay {
 
   constructor(address: Endpoint) {
     this.address = address;
+    this.local = address;
   }
 
   setHandler(handler: UdpRelayHandler | undefined): void {

@@ -5,7 +5,7 @@ import { AllocationTable } from './allocation-table.js';
 import { fail } from './answer.js';
 import { Authentication } from './authentication.js';
 import type { ClientListener, ListenerPort } from './client.js';
-import type { TurnContext, TurnRequest } from './context.js';
+import type { FindReservation, TurnContext, TurnRequest } from './context.js';
 import { addTraffic, type Counters, countMalformed, newCounters, noTraffic, type Traffic } from './counters.js';
 import type { CredentialStore } from './credentials.js';
 import { endAllocation, handleAllocate } from './handlers/allocate.js';
@@ -17,7 +17,7 @@ import { NatDiscovery } from './nat-discovery.js';
 import { Nonces } from './nonces.js';
 import type { TurnOptions } from './options.js';
 import type { PeerRules } from './peer-rules.js';
-import { Quotas } from './quotas.js';
+import { type QuotaChange, Quotas } from './quotas.js';
 import type { Realms } from './realms.js';
 import type { RelayFactory } from './relay.js';
 import { Reservations } from './reservations.js';
@@ -39,6 +39,10 @@ export interface TurnCoreComponents {
   readonly peerRules: PeerRules;
   /** Told when the next job is due: the moment to arm the real timer. */
   readonly onEarlier?: (dueMs: number) => void;
+  /** Asks the other processes that share the ports for what a RESERVATION-TOKEN holds. */
+  readonly findReservation?: FindReservation;
+  /** Told what is taken from the quotas and given back, for other processes that share them. */
+  readonly onQuotaChange?: (change: QuotaChange) => void;
 }
 
 export interface TurnCoreOptions extends TurnOptions {
@@ -83,7 +87,7 @@ export class TurnCore {
       realms,
       peerRules,
       counters,
-      quotas: new Quotas({ realms }, options),
+      quotas: new Quotas({ realms, onChange: components.onQuotaChange }, options),
       nonces: new Nonces(
         { clock },
         {
@@ -96,6 +100,7 @@ export class TurnCore {
       unauthorized: new UnauthorizedLimit({ clock }, options.unauthorizedLimit),
       allocations: new AllocationTable(),
       reservations: new Reservations({ scheduler, nowMs, random }),
+      findReservation: components.findReservation,
       connectionIds: new ConnectionIds({ random }),
       natDiscovery: new NatDiscovery(),
       allocationParts: { nowMs, random, counters },
@@ -157,6 +162,16 @@ export class TurnCore {
   /** No new allocations; those there are go on. */
   drain(): void {
     this.context.isDraining = true;
+  }
+
+  /** Another process that shares the quotas took places or gave them back. */
+  countElsewhere(change: QuotaChange): void {
+    this.context.quotas.count(change);
+  }
+
+  /** Another process was asked for what this token holds: its place is the other's from now on. */
+  giveAwayReservation(token: Uint8Array, user: string): Endpoint | undefined {
+    return this.context.reservations.giveAway(token, user);
   }
 
   /** Adds a listener; what comes to it goes into the port that is returned. */

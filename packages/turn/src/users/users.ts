@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { Clock } from '@atoll/base';
 import { longTermKey, userhash } from '@atoll/stun';
 import { andThen, type CredentialStore, type MaybePromise, type OauthKey, type UserKey } from '../core/credentials.js';
+import { LIMITS } from '../core/limits.js';
 import type { OauthKeyRow, TurnDatabase } from './turn-database.js';
 import { UserhashIndex } from './userhash-index.js';
 
@@ -35,6 +36,8 @@ export class Users implements CredentialStore {
   private readonly options: UsersOptions;
   private readonly own = new Map<string, UserKey>();
   private readonly hashes = new Map<string, string>();
+  /** Keys of time-limited credentials made lately: a client makes several allocations with one. */
+  private readonly recent = new Map<string, UserKey>();
 
   constructor(components: UsersComponents, options: UsersOptions) {
     this.components = components;
@@ -91,11 +94,16 @@ export class Users implements CredentialStore {
     if (validUntilMs <= this.components.clock.unixMs()) return [];
     const account = isFirst ? right : left;
     return andThen(this.components.database?.secrets(realm) ?? [], (stored) =>
-      [...secrets, ...stored].map((secret) => ({
-        ...keyOf(user, realm, timeLimitedPassword(user, secret)),
-        account,
-        validUntilMs,
-      })),
+      [...secrets, ...stored].map((secret) => {
+        const name = `${secret}\n${realm}\n${user}`;
+        let key = this.recent.get(name);
+        if (key === undefined) {
+          key = { ...keyOf(user, realm, timeLimitedPassword(user, secret)), account, validUntilMs };
+          if (this.recent.size >= LIMITS.recentKeys) this.recent.clear();
+          this.recent.set(name, key);
+        }
+        return key;
+      }),
     );
   }
 }

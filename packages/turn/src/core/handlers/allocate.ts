@@ -55,9 +55,17 @@ export function handleAllocate(context: TurnContext, request: TurnRequest): void
   if (wish.isTcp) return openTcp(context, request, made, wish, refuseMade, isStillWanted);
   if (wish.token !== undefined) {
     const relay = context.reservations.take(wish.token, request.account);
-    if (relay === undefined) return refuseMade(508);
-    made.addRelay(relay.address.family, relay);
-    return establish(context, request, made, wish, undefined);
+    const take = (taken: UdpRelay | undefined): void => {
+      if (taken === undefined) return refuseMade(508);
+      made.addRelay(taken.address.family, taken);
+      if (isStillWanted()) establish(context, request, made, wish, undefined);
+      else refuseMade(437);
+    };
+    if (relay !== undefined || context.findReservation === undefined) return take(relay);
+    return context.findReservation(wish.token, request.account, (at) => {
+      if (at === undefined) take(undefined);
+      else context.relays.openUdp({ family: at.family, near: at, port: 'any', at }, take);
+    });
   }
   openUdp(context, request, made, wish, refuseMade, isStillWanted);
 }
