@@ -252,6 +252,8 @@ test('the operator comes in by the link, sets a password, and is asked before an
   }
 
   await page.getByRole('radio', { name: 'Settings' }).check({ force: true });
+  await page.getByLabel('Find a setting').fill('relay');
+  await page.getByText('UDP port of the DHT node').waitFor({ state: 'detached' });
   await page.getByLabel('Relay allocations for each user').fill('80');
   await page.getByRole('button', { name: 'Save: turn-quota' }).click();
   await page.getByText('Done.').waitFor();
