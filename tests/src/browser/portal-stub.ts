@@ -215,6 +215,7 @@ export class PortalStub {
 
   #settings(): SettingFacts[] {
     return [
+      { key: 'turn', value: 'true', text: 'Run a TURN server', isFixed: false, needsRestart: true },
       { key: 'dht-port', value: '4222', text: 'UDP port of the DHT node', isFixed: true, needsRestart: true },
       { key: 'turn-quota', value: '50', text: 'Relay allocations for each user', isFixed: false, needsRestart: false },
       {

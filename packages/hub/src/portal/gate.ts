@@ -63,7 +63,14 @@ export function admit(exchange: Exchange, names: ReadonlySet<string>): HeaderLis
       });
     }
   }
-  return SECURITY_HEADERS;
+  // The page tests the hub's services from the browser that shows it: they are other ports of the same host.
+  const policy = CONTENT_SECURITY_POLICY.replace("connect-src 'self'", `connect-src 'self' ${host}:*`);
+  // Whether HTTPS is trusted is tried from the page over HTTP, another origin: by the one answer that says nothing.
+  const resources = exchange.path === '/healthz' ? 'cross-origin' : 'same-origin';
+  return SECURITY_HEADERS.map((text, n) => {
+    if (SECURITY_HEADERS[n - 1] === 'Cross-Origin-Resource-Policy') return resources;
+    return text === CONTENT_SECURITY_POLICY ? policy : text;
+  });
 }
 
 /** A host of `Host` without port, in lower case; undefined when it is none. */

@@ -5,17 +5,19 @@ export function count(language: Language, value: number): string {
   return new Intl.NumberFormat(language, { maximumFractionDigits: 0 }).format(value);
 }
 
-const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
+const UNITS = ['kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
 
 /** Bytes in a unit that keeps the number short: `1.5 MB`, `1,5 Mo`. */
 export function bytes(language: Language, value: number): string {
-  let [size, unit] = [Math.max(0, value), 0];
-  while (size >= 1000 && unit < UNITS.length - 1) [size, unit] = [size / 1000, unit + 1];
+  // Node and browsers do not agree on how single bytes are written.
+  if (value < 1000) return `${count(language, value)}\u00a0${language === 'fr' ? 'o' : 'B'}`;
+  let [size, unit] = [value, 0];
+  while (size >= 1000 && unit < UNITS.length) [size, unit] = [size / 1000, unit + 1];
   return new Intl.NumberFormat(language, {
     style: 'unit',
-    unit: UNITS[unit] ?? 'byte',
-    unitDisplay: unit === 0 ? 'narrow' : 'short',
-    maximumFractionDigits: size < 10 && unit > 0 ? 1 : 0,
+    unit: UNITS[unit - 1] ?? 'terabyte',
+    unitDisplay: 'short',
+    maximumFractionDigits: size < 10 ? 1 : 0,
   }).format(size);
 }
 

@@ -42,7 +42,9 @@ test('counts take the form of their language: nothing is plural in English and s
 });
 
 test('sizes and spans are short and in the words of the language', () => {
+  assert.equal(bytes('en', 0), '0\u00a0B');
   assert.equal(bytes('en', 1_500_000), '1.5 MB');
+  assert.match(bytes('en', 2e15), /^2,000 TB$/);
   assert.match(bytes('fr', 1_500_000), /^1,5\sMo$/);
   assert.equal(ago('en', 5 * 60_000), '5 minutes ago');
   assert.equal(ago('fr', 2 * 3_600_000), 'il y a 2 heures');
