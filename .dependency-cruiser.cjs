@@ -3,7 +3,7 @@ const floors = [
   ['base'],
   ['udp', 'stun', 'msgpack', 'identity', 'database', 'http'],
   ['dtls'],
-  ['dht', 'turn', 'ice'],
+  ['dht', 'turn', 'ice', 'port-mapping'],
   ['dht-proxy', 'name-server', 'link'],
   ['account', 'swarm', 'call'],
   ['peer'],

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 const FORBIDDEN =
   /Date\.now|new Date\(|Math\.random|\bset(Timeout|Interval|Immediate)\(|performance\.now|node:(dgram|net|tls|fs|timers|child_process|os)\b/;
-const ROOMS = /\/src\/(core|wire|lan)\//;
+const ROOMS = /\/src\/(core|wire|lan|bridge)\//;
 
 function files(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {

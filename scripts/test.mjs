@@ -23,6 +23,10 @@ const PEERS = [
   'postgresql',
   'coturn',
   'chromium',
+  'curl',
+  'iptables',
+  'ufw',
+  'firewalld',
 ];
 const MINUTE = 60_000;
 let passed = 0;
@@ -219,7 +223,7 @@ async function newerNode() {
 const unitTests = () => filesBelow(join(root, 'packages'), /\.test\.js$/).filter((path) => path.includes('/dist/'));
 const ring = (name) => () => filesBelow(join(root, 'tests/dist', name), /\.test\.js$/);
 const interop = ring('interop');
-const JAMI = /\/(jami-bootstrap|proxy-jamid|push|name-server|turn-jami)\.test\.js$/;
+const JAMI = /\/(jami-bootstrap|jami-generations|jami-two-hubs|proxy-jamid|push|name-server|turn-jami)\.test\.js$/;
 const hasRing = (name) => existsSync(join(root, 'tests/src', name));
 
 const steps = [

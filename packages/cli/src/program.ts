@@ -1,7 +1,11 @@
 import { Command, CommanderError } from 'commander';
 import { joinCommand, statusCommand } from './commands/ask.js';
+import { backupCommand, restoreCommand } from './commands/backup.js';
 import { dhtnodeCommand } from './commands/dhtnode.js';
+import { doctorCommand } from './commands/doctor.js';
+import { firewallCommand } from './commands/firewall.js';
 import { namesCommand } from './commands/names.js';
+import { portmapCommand } from './commands/portmap.js';
 import { turnadminCommand, turnCommand } from './commands/turn.js';
 import { proxyCommand, upCommand } from './commands/up.js';
 import { VERSION } from './version.js';
@@ -26,6 +30,11 @@ export async function runProgram(): Promise<0 | 1> {
     namesCommand(),
     turnCommand(),
     turnadminCommand(),
+    backupCommand(),
+    restoreCommand(),
+    firewallCommand(),
+    portmapCommand(),
+    doctorCommand(),
   ];
   for (const command of commands) {
     for (const each of [command, ...command.commands]) {

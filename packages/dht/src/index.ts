@@ -13,7 +13,7 @@ export { DEFAULT_RATE_LIMITS, type RateLimits } from './core/rate-limiter.js';
 export { Reassembly } from './core/reassembly.js';
 export type { Search } from './core/search.js';
 export type { SearchNode } from './core/search-node.js';
-export { DEFAULT_STORAGE_LIMITS, type StorageLimits } from './core/storage.js';
+export { DEFAULT_STORAGE_LIMITS, type StorageLimits, type StoredValue } from './core/storage.js';
 export { BUILT_IN_TYPES, longIdKey, MAX_VALUE_BYTES, secureType, type ValueType } from './core/value-types.js';
 export { EventQueue } from './event-queue.js';
 export { decodeDhtAnnouncement, decodeDiscovery } from './lan/announcement.js';

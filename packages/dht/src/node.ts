@@ -16,6 +16,7 @@ import { type DatagramSocket, openDatagramSocket } from '@atoll/udp';
 import type { DhtBackend, ListenEvent, LookupOptions, PutOptions } from './backend.js';
 import { DhtCore, type DhtCoreOptions } from './core/dht-core.js';
 import type { Connectivity, Health } from './core/health.js';
+import type { StoredValue } from './core/storage.js';
 import { EventQueue } from './event-queue.js';
 import { LanDiscovery } from './lan-discovery.js';
 import { NodeStateFile } from './node-state-file.js';
@@ -47,6 +48,8 @@ export interface DhtNodeOptions extends Omit<DhtCoreOptions, 'families'> {
   /** Look for others on the LAN, and be found. */
   readonly peerDiscovery?: boolean | undefined;
   readonly logger?: Logger | undefined;
+  /** A value was stored here, by others or by this node. */
+  readonly onStored?: ((stored: StoredValue) => void) | undefined;
   /** For tests of both ways: which UDP implementation to use. */
   readonly udp?: 'auto' | 'native' | 'dgram' | undefined;
 }
@@ -101,6 +104,7 @@ export class DhtNode implements DhtBackend {
         wakeAt: (dueMs) => this.arm(dueMs),
         tryBootstrap: () => void this.tryBootstrap(),
         onConnectivity: (family, now) => this.connectivityIs(family, now),
+        onStored: options.onStored,
       },
       { ...options, id: stateFile?.state?.id ?? options.id ?? idOfIdentity, families },
     );
@@ -396,6 +400,8 @@ export class DhtNode implements DhtBackend {
     if (stateFile !== undefined) {
       this.saveTimer = setInterval(() => void stateFile.save(this.core, this.ports), SAVE_EVERY_MS);
       this.saveTimer.unref();
+      // A new id is told to people as soon as the node runs: it has to outlive a power loss from then on.
+      if (stateFile.state === undefined) await stateFile.save(this.core, this.ports);
     }
     if (options.peerDiscovery) await this.setPeerDiscovery(true);
     if (this.bootstrapHosts.length > 0) this.core.startBootstrap();

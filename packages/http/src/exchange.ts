@@ -189,7 +189,9 @@ export class Exchange {
     if (!this.request.complete && hasBody(this.request)) list.push('Connection', 'close');
     this.answered?.(status);
     response.writeHead(status, list);
-    response.end(body);
+    // Text that is all ASCII needs no encoding, and most is.
+    if (typeof body === 'string' && length === body.length) response.end(body, 'latin1');
+    else response.end(body);
   }
 
   sendJson(status: number, value: unknown, headers: HeaderList = []): void {

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Endpoint, errorCode, errorMessage, UsageError } from '@atoll/base';
 import { DEFAULT_PORT, parseBootstrap } from '@atoll/dht';
+import { DEFAULT_NAME_RATES } from '@atoll/name-server';
 import * as v from 'valibot';
 import { parse as parseYaml } from 'yaml';
 
@@ -19,6 +20,11 @@ const whole = (least: number, most: number, what: string) =>
     v.maxValue(most, what),
   );
 
+const rate = (flag: string) => {
+  const what = `${flag} takes a number above 0`;
+  const number = v.pipe(v.string(), v.regex(/^\d+(\.\d+)?$/, what), v.transform(Number));
+  return v.pipe(v.union([v.number(), number], what), v.gtValue(0, what), v.finite(what));
+};
 const truth = (flag: string) =>
   v.union(
     [
@@ -157,6 +163,20 @@ export const SETTINGS = {
     flag: 'mdns',
     value: 'true|false',
     text: 'Be found as atoll.local, and find other hubs of the LAN',
+  }),
+  bridge: setting({
+    schema: truth('bridge'),
+    fallback: true,
+    flag: 'bridge',
+    value: 'true|false',
+    text: 'Let Jami apps of before and after 2025 find each other',
+  }),
+  portMap: setting({
+    schema: truth('port-map'),
+    fallback: false,
+    flag: 'port-map',
+    value: 'true|false',
+    text: 'Have the router let people outside reach the hub, while it runs (PCP, NAT-PMP or UPnP)',
   }),
   turn: setting({
     schema: truth('turn'),
@@ -367,6 +387,34 @@ export const SETTINGS = {
     flag: 'names-unicode',
     value: 'true|false',
     text: 'Take names in any one script; apps before 2025 know only a-z, 0-9, - and _',
+  }),
+  namesLookupRate: setting({
+    schema: rate('names-lookup-rate'),
+    fallback: DEFAULT_NAME_RATES.lookups,
+    flag: 'names-lookup-rate',
+    value: 'N',
+    text: 'Look-ups of one client address each second',
+  }),
+  namesLookupRateInAll: setting({
+    schema: rate('names-lookup-rate-in-all'),
+    fallback: DEFAULT_NAME_RATES.lookupsInAll,
+    flag: 'names-lookup-rate-in-all',
+    value: 'N',
+    text: 'Look-ups of all clients each second',
+  }),
+  namesRegistrationRate: setting({
+    schema: rate('names-registration-rate'),
+    fallback: DEFAULT_NAME_RATES.registrations,
+    flag: 'names-registration-rate',
+    value: 'N',
+    text: 'Registrations of one client address each second',
+  }),
+  namesRegistrationRateInAll: setting({
+    schema: rate('names-registration-rate-in-all'),
+    fallback: DEFAULT_NAME_RATES.registrationsInAll,
+    flag: 'names-registration-rate-in-all',
+    value: 'N',
+    text: 'Registrations of all clients each second',
   }),
   namesTrustedProxies: setting({
     schema: list,

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { AtollError, type Logger } from '@atoll/base';
+import { AtollError, type Logger, systemClock } from '@atoll/base';
 import { DhtNode, Value } from '@atoll/dht';
 import { InfoHash } from '@atoll/identity';
+import { type BridgeCounts, GenerationBridge } from './bridge/generation-bridge.js';
 import type { HubConfiguration } from './configuration.js';
 import type { HubService } from './supervisor.js';
 
@@ -15,6 +16,7 @@ export class DhtService implements HubService {
   private readonly logger: Logger;
   /** The node while it runs. */
   node: DhtNode | undefined;
+  private bridge: GenerationBridge | undefined;
 
   /** `addresses`: what people are told, the first one in the ready file. */
   constructor(configuration: HubConfiguration, statePath: string, addresses: readonly string[], logger: Logger) {
@@ -25,7 +27,7 @@ export class DhtService implements HubService {
   }
 
   async start(): Promise<Readonly<Record<string, unknown>>> {
-    const { host, dhtPort, network, bootstrap, peerDiscovery } = this.configuration;
+    const { host, dhtPort, network, bootstrap, peerDiscovery, bridge } = this.configuration;
     const node = await DhtNode.open({
       port: dhtPort,
       addresses: host,
@@ -35,8 +37,10 @@ export class DhtService implements HubService {
       isBootstrap: true,
       statePath: this.statePath,
       logger: this.logger,
+      onStored: (stored) => this.bridge?.stored(stored),
     });
     this.node = node;
+    if (bridge) this.bridge = new GenerationBridge({ dht: node.core, clock: systemClock });
     const { ipv4, ipv6 } = node.ports;
     const addresses = this.addresses.map((address) =>
       address.includes(':') ? `[${address}]:${ipv6}` : `${address}:${ipv4}`,
@@ -63,7 +67,14 @@ export class DhtService implements HubService {
     }
   }
 
+  /** What the bridge between the generations of Jami does; undefined when it is off. */
+  get bridged(): BridgeCounts | undefined {
+    return this.bridge?.counts;
+  }
+
   async stop(): Promise<void> {
+    this.bridge?.close();
+    this.bridge = undefined;
     await this.node?.close();
     this.node = undefined;
   }

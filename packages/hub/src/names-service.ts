@@ -55,6 +55,12 @@ export class NamesService implements HubService {
         needsApproval: settings.namesApproval,
         refusesLookAlikes: !settings.namesLookAlikes,
         allowsUnicode: settings.namesUnicode,
+        rates: {
+          lookups: settings.namesLookupRate,
+          lookupsInAll: settings.namesLookupRateInAll,
+          registrations: settings.namesRegistrationRate,
+          registrationsInAll: settings.namesRegistrationRateInAll,
+        },
         http: { trustedProxies: settings.namesTrustedProxies },
       },
     );

@@ -1,3 +1,5 @@
+import type { PortMapFacts } from './port-map-service.js';
+
 /** What scripts read from the ready file (the command line's promise to them). */
 export interface ReadyFacts {
   readonly version: string;
@@ -34,4 +36,6 @@ export interface ReadyFacts {
     readonly url: string;
     readonly urlTls?: string;
   };
+  /** How the router lets people outside in, as it was at the start. */
+  readonly portMap?: PortMapFacts;
 }

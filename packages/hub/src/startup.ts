@@ -5,13 +5,19 @@ import { type Logger, UsageError } from '@atoll/base';
 import { toName } from '@atoll/name-server';
 import { Authority } from './authority/authority.js';
 import { HubCertificate } from './authority/hub-certificate.js';
+import { stageRestore } from './backup/restore.js';
+import { backUpState } from './backup/state-backup.js';
 import { type HubConfiguration, PORTAL_SETTINGS } from './configuration.js';
 import { ControlServer } from './control.js';
 import { DhtService } from './dht-service.js';
+import { examine } from './doctor/examine.js';
+import { localTarget } from './doctor/find-target.js';
+import { openPorts } from './firewall/open-ports.js';
 import { lanAddresses } from './lan-addresses.js';
 import { Mdns } from './mdns/mdns.js';
 import { Measure, type ServicesNow } from './measure.js';
 import { NamesService } from './names-service.js';
+import { PortMapService } from './port-map-service.js';
 import type { JoinFacts } from './portal/api.js';
 import { FigureHistory } from './portal/history.js';
 import { type JoinComponents, joinFacts } from './portal/join.js';
@@ -21,6 +27,7 @@ import { PortalService } from './portal/portal-service.js';
 import { Sessions } from './portal/sessions.js';
 import { ProxyService } from './proxy-service.js';
 import type { ReadyFacts } from './ready-facts.js';
+import { RUNNING_FILE } from './running-file.js';
 import { ServiceSet } from './service-set.js';
 import { SettingsFile } from './settings-file.js';
 import { StateDirectory, writeAtomically } from './state-directory.js';
@@ -62,6 +69,7 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
   const closing: (() => Promise<void> | void)[] = [() => state.release()];
   const stop = async (): Promise<void> => {
     if (readyFile !== undefined) await rm(readyFile, { force: true });
+    await rm(state.file(RUNNING_FILE), { force: true });
     for (const close of closing.reverse()) await close();
   };
   try {
@@ -113,6 +121,13 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       toName: (text) => toName(text, { allowsUnicode: configuration.namesUnicode }),
       settings,
       log,
+      bridge: () => now.dht?.bridged,
+      doctor: async (language) => examine(await localTarget(configuration), { language }),
+      backup: () => backUpState(state.path),
+      restore: async (backup) => {
+        const count = await stageRestore(state.path, backup);
+        logger.warn(`A backup of ${count} files takes the place of the state at the next start of the hub.`);
+      },
     };
 
     services.add('dht', true, () => {
@@ -140,6 +155,12 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       'portal',
       configuration.portal,
       () => new PortalService({ portal, sessions, history, logger }, configuration, options.portalFiles),
+    );
+    // The last one, because it maps what the others opened.
+    services.add(
+      'portMap',
+      configuration.portMap,
+      () => new PortMapService({ state, logger, ports: () => openPorts(configuration, services.facts) }),
     );
     closing.push(() => services.stop());
     await services.start(only);
@@ -177,6 +198,8 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       mdns = announced;
       closing.push(() => announced.close());
     }
+    const told = { ...facts, bootstrap: configuration.bootstrap };
+    await writeAtomically(state.file(RUNNING_FILE), `${JSON.stringify(told, undefined, 2)}\n`);
     if (readyFile !== undefined) await writeAtomically(readyFile, `${JSON.stringify(facts, undefined, 2)}\n`);
     return { ready: facts, join: () => joinFacts(join, false), operatorLink: link(), stop };
   } catch (error) {

@@ -1,6 +1,19 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AtollError, errorCode, errorMessage } from '@atoll/base';
+
+const LOCK = 'lock';
+/** How commands reach the hub that runs. */
+export const CONTROL_FILE = 'control.json';
+/** A backup that takes the place of the state at the next start. */
+export const STAGED_FOLDER = 'restore';
+/** The same while its files are being moved to where they belong. */
+const MOVING_FOLDER = 'restore-moving';
+
+/** Whether a file or folder of a state directory is of the moment, and no part of the state. */
+export function isPassing(path: string): boolean {
+  return [LOCK, CONTROL_FILE, STAGED_FOLDER, MOVING_FOLDER].includes(path) || path.endsWith('.new');
+}
 
 /** Everything one hub keeps, in one directory that only one hub uses at a time. */
 export class StateDirectory {
@@ -17,7 +30,8 @@ export class StateDirectory {
   static async take(path: string): Promise<StateDirectory> {
     try {
       await makeDirectory(path);
-      await lock(join(path, 'lock'), path);
+      await lock(join(path, LOCK), path);
+      await applyStagedRestore(path);
     } catch (cause) {
       if (cause instanceof AtollError) throw cause;
       throw new AtollError('HUB_STATE_UNUSABLE', `The state directory ${path} cannot be used: ${errorMessage(cause)}`, {
@@ -33,7 +47,40 @@ export class StateDirectory {
   }
 
   async release(): Promise<void> {
-    await rm(this.file('lock'), { force: true });
+    await rm(this.file(LOCK), { force: true });
+  }
+}
+
+/**
+ * Puts a staged backup in the place of the state, if there is one. Cut off at any point, it goes on where it was at the
+ * next start: until all of the old state is gone the backup lies aside as a whole, and what was moved then is new.
+ */
+export async function applyStagedRestore(path: string): Promise<void> {
+  const entries = await readdir(path);
+  const moving = join(path, MOVING_FOLDER);
+  if (!entries.includes(MOVING_FOLDER)) {
+    if (!entries.includes(STAGED_FOLDER)) return;
+    for (const name of entries.filter((name) => ![LOCK, STAGED_FOLDER].includes(name))) {
+      await rm(join(path, name), { recursive: true, force: true });
+    }
+    await syncFolder(path);
+    await rename(join(path, STAGED_FOLDER), moving);
+  }
+  for (const name of await readdir(moving)) await rename(join(moving, name), join(path, name));
+  await syncFolder(path);
+  await rm(moving, { recursive: true });
+}
+
+/** Names in a folder survive a power loss only once the folder itself is on the disk. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } catch (error) {
+    // Windows has no such thing, and orders renames by itself.
+    if (!['EPERM', 'EISDIR', 'EINVAL'].includes(errorCode(error))) throw error;
+  } finally {
+    await folder.close();
   }
 }
 
@@ -81,17 +128,18 @@ function isRunning(pid: number): boolean {
 }
 
 /** Writes a file so that it is there whole or not at all, also after a power loss. Fails with `HUB_FILE_NOT_WRITTEN`. */
-export async function writeAtomically(path: string, text: string): Promise<void> {
+export async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
   const draft = `${path}.${process.pid}.new`;
   try {
     const file = await open(draft, 'w', 0o600);
     try {
-      await file.writeFile(text);
+      await file.writeFile(content);
       await file.sync();
     } finally {
       await file.close();
     }
     await rename(draft, path);
+    await syncFolder(dirname(path));
   } catch (cause) {
     throw new AtollError('HUB_FILE_NOT_WRITTEN', `${path} cannot be written: ${errorMessage(cause)}`, { cause });
   }

@@ -1,8 +1,6 @@
 import { AtollError, Endpoint, type Family, type RandomSource } from '@atoll/base';
 import type { DatagramGroup, GroupHandler, GroupSocket } from '@atoll/udp';
-import type { ClientListener } from './core/client.js';
 import type {
-  PeerConnection,
   RelayFactory,
   TcpRelay,
   TcpRelayHandler,
@@ -79,8 +77,7 @@ export class Relays implements RelayFactory {
         return {
           address: this.seen(relay.address),
           connect: (peer, timeoutMs, connected) => relay.connect(peer, timeoutMs, connected),
-          join: (connection: PeerConnection, listener: ClientListener, client: Endpoint) =>
-            relay.join(connection, listener, client),
+          join: (...parts) => relay.join(...parts),
           close() {
             relay.close();
             tcpPorts.giveBack(host, port);

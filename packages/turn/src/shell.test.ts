@@ -164,6 +164,32 @@ test('RFC 6062: a peer connects and is connected to, bytes flow both ways from o
   second.destroy();
 });
 
+test('RFC 6062: within its bandwidth a peer that closes at once loses nothing, and every byte is counted', async () => {
+  const realmDefaults = { userQuota: 0, totalQuota: 0, maxBps: 2_000_000 };
+  await using server = await open({ tcp: [{ address: HOST, port: 0 }], realmDefaults });
+  const control = new StreamClient(portOf(server));
+  await control.ask(Method.allocate, (writer) => writer.add(Attribute.requestedTransport, 6));
+  const sent = Buffer.alloc(3_000_000, 'atoll');
+  const peer = createServer((socket) => socket.once('data', () => socket.end(sent))).listen(0, HOST);
+  await once(peer, 'listening');
+  const at = Endpoint.from(HOST, (peer.address() as { port: number }).port) as Endpoint;
+  const connected = await control.ask(Method.connect, (writer) => writer.add(Attribute.xorPeerAddress, at));
+  const data = new StreamClient(portOf(server));
+  const id = connected.get(Attribute.connectionId) ?? 0;
+  await data.ask(Method.connectionBind, (writer) => writer.add(Attribute.connectionId, id));
+  data.socket.removeAllListeners('data');
+  const received: Buffer[] = [];
+  data.socket.on('data', (chunk) => received.push(chunk));
+  data.socket.write('go');
+  await once(data.socket, 'end');
+  assert.ok(Buffer.concat(received).equals(sent));
+  const { peers } = server.statistics().traffic;
+  assert.equal(peers.receivedBytes, sent.length);
+  control.socket.destroy();
+  data.socket.destroy();
+  peer.close();
+});
+
 test('PROXY protocol 2: the client is who the balancer says, and others are cut off', async () => {
   await using server = await open({ proxiedTcp: [{ address: HOST, port: 0 }] });
   const header = Buffer.from('0d0a0d0a000d0a515549540a2111000ccb007107c0000201c35001bb', 'hex');
@@ -218,15 +244,15 @@ test('draining waits for the last allocation', async () => {
   client.socket.destroy();
 });
 
-test('time-limited users, several secrets, either order of time and name', () => {
+test('time-limited users, several secrets, either order of time and name', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'atoll-turn-'));
   try {
-    const database = new TurnDatabase(join(folder, 'turndb'));
-    database.addSecret('ring', 'stored');
+    const database = TurnDatabase.openFile(join(folder, 'turndb'));
+    await database.addSecret('ring', 'stored');
     const store = users({ usesSecrets: true, secrets: ['one', 'two'] }, database);
     const later = Math.floor(Date.now() / 1000) + 600;
     for (const name of [`${later}:alice`, `alice:${later}`]) {
-      const keys = store.find(name, 'ring');
+      const keys = await store.find(name, 'ring');
       assert.equal(keys.length, 3);
       assert.ok(keys.every(({ account }) => account === 'alice'));
       const md5s = ['one', 'two', 'stored'].map((secret) =>
@@ -237,9 +263,9 @@ test('time-limited users, several secrets, either order of time and name', () =>
         md5s,
       );
     }
-    assert.equal(store.find(`${later}`, 'ring').length, 3);
+    assert.equal((await store.find(`${later}`, 'ring')).length, 3);
     for (const name of [`${later - 1000}:alice`, 'alice', 'ring', 'alice:bob', '']) {
-      assert.deepEqual(store.find(name, 'ring'), [], name);
+      assert.deepEqual(await store.find(name, 'ring'), [], name);
     }
     database.close();
   } finally {
@@ -247,36 +273,36 @@ test('time-limited users, several secrets, either order of time and name', () =>
   }
 });
 
-test('the user store keeps users, secrets, origins, options, admins and peers', () => {
-  const database = new TurnDatabase(':memory:');
-  database.setKey('alice', 'ring', KEY);
-  database.setKey('alice', 'other', KEY);
-  assert.deepEqual(database.key('alice', 'ring'), KEY);
-  assert.equal(database.key('bob', 'ring'), undefined);
-  assert.deepEqual(database.users('ring'), [{ name: 'alice', realm: 'ring' }]);
-  assert.ok(database.deleteUser('alice', 'ring'));
-  assert.ok(!database.deleteUser('alice', 'ring'));
-  database.addSecret('ring', 'a');
-  database.addSecret('ring', 'b');
-  assert.equal(database.deleteSecret('ring', 'a'), 1);
-  assert.deepEqual(database.secrets('ring'), ['b']);
-  database.addOrigin('https://a.example', 'ring');
-  assert.equal(database.origins().get('https://a.example'), 'ring');
-  assert.ok(database.deleteOrigin('https://a.example'));
-  database.setRealmOption('ring', 'max-bps', 1000);
-  database.setRealmOption('ring', 'user-quota', 3);
-  database.setRealmOption('ring', 'max-bps', 0);
-  assert.deepEqual(database.realmOptions().get('ring'), { userQuota: 3 });
+test('the user store keeps users, secrets, origins, options, admins and peers', async () => {
+  const database = TurnDatabase.openFile(':memory:');
+  await database.setKey('alice', 'ring', KEY);
+  await database.setKey('alice', 'other', KEY);
+  assert.deepEqual(await database.key('alice', 'ring'), KEY);
+  assert.equal(await database.key('bob', 'ring'), undefined);
+  assert.deepEqual(await database.users('ring'), [{ name: 'alice', realm: 'ring' }]);
+  assert.ok(await database.deleteUser('alice', 'ring'));
+  assert.ok(!(await database.deleteUser('alice', 'ring')));
+  await database.addSecret('ring', 'a');
+  await database.addSecret('ring', 'b');
+  assert.equal(await database.deleteSecret('ring', 'a'), 1);
+  assert.deepEqual(await database.secrets('ring'), ['b']);
+  await database.addOrigin('https://a.example', 'ring');
+  assert.equal((await database.origins()).get('https://a.example'), 'ring');
+  assert.ok(await database.deleteOrigin('https://a.example'));
+  await database.setRealmOption('ring', 'max-bps', 1000);
+  await database.setRealmOption('ring', 'user-quota', 3);
+  await database.setRealmOption('ring', 'max-bps', 0);
+  assert.deepEqual((await database.realmOptions()).get('ring'), { userQuota: 3 });
   const range = parseAddressRange('10.0.0.0/24');
   assert.ok(range !== undefined);
-  database.addPeerRange('denied', 'ring', range);
-  assert.deepEqual(database.peerRanges('denied').map(formatAddressRange), ['10.0.0.0-10.0.0.255']);
-  database.setAdmin('root', '', encryptAdminPassword('secret'));
-  assert.deepEqual(database.admins(), [{ name: 'root', realm: '' }]);
+  await database.addPeerRange('denied', 'ring', range);
+  assert.deepEqual((await database.peerRanges('denied')).map(formatAddressRange), ['10.0.0.0-10.0.0.255']);
+  await database.setAdmin('root', '', encryptAdminPassword('secret'));
+  assert.deepEqual(await database.admins(), [{ name: 'root', realm: '' }]);
   assert.ok(isAdminPassword('secret', encryptAdminPassword('secret')));
   assert.ok(!isAdminPassword('other', encryptAdminPassword('secret')));
   for (const wrong of ['x', '10.0.0.9-10.0.0.1', '10.0.0.1-::1', '10.0.0.0/33', '10.0.0.0/']) {
     assert.equal(parseAddressRange(wrong), undefined, wrong);
   }
-  database.close();
+  await database.close();
 });

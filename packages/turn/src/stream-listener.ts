@@ -4,6 +4,8 @@ import { createServer as createTlsServer, type SecureContextOptions, type Server
 import { AtollError, Endpoint, errorCode } from '@atoll/base';
 import { StreamFramer } from '@atoll/stun';
 import type { ClientListener, ListenerPort } from './core/client.js';
+import type { StreamMeter } from './core/relay.js';
+import { pipeMetered } from './metered-pipe.js';
 import { decodeProxyHeader } from './proxy-protocol.js';
 
 /** Connections of one listener; more are refused. */
@@ -22,7 +24,7 @@ interface Connection {
   readonly framer: StreamFramer;
   readonly sinceMs: number;
   /** Set once the connection carries a peer's bytes (RFC 6062). */
-  peer: Socket | undefined;
+  peer: { readonly socket: Socket; readonly meter: StreamMeter } | undefined;
   isParsing: boolean;
 }
 
@@ -108,13 +110,11 @@ export class StreamListener implements ClientListener {
   }
 
   /** From here on the client's connection carries the bytes of a peer's. */
-  join(client: Endpoint, peer: Socket): boolean {
+  join(client: Endpoint, peer: Socket, meter: StreamMeter): boolean {
     const connection = this.connections.get(client.key);
     if (connection === undefined || connection.peer !== undefined) return false;
-    connection.peer = peer;
-    peer.once('close', () => connection.socket.destroy());
-    connection.socket.once('close', () => peer.destroy());
-    peer.pipe(connection.socket);
+    connection.peer = { socket: peer, meter };
+    pipeMetered(peer, connection.socket, (bytes) => meter.fromPeer(bytes));
     if (!connection.isParsing) this.handOver(connection);
     return true;
   }
@@ -192,17 +192,13 @@ export class StreamListener implements ClientListener {
       this.connections.delete(remote.key);
       this.port?.closed(remote);
     });
-    const take = (chunk: Buffer): void => this.parse(connection, chunk, take);
+    const take = (chunk: Buffer): void => this.parse(connection, chunk);
     socket.on('data', take);
     if (first !== undefined && first.length > 0) take(first);
   }
 
-  private parse(connection: Connection, chunk: Buffer, take: (chunk: Buffer) => void): void {
+  private parse(connection: Connection, chunk: Buffer): void {
     const { port } = this;
-    if (connection.peer !== undefined) {
-      connection.peer.write(chunk);
-      return;
-    }
     connection.isParsing = true;
     const isSound = connection.framer.push(chunk, (message) => {
       port?.receive(message, connection.remote);
@@ -211,7 +207,6 @@ export class StreamListener implements ClientListener {
     connection.isParsing = false;
     if (!isSound) connection.socket.destroy();
     else if (connection.peer !== undefined) {
-      connection.socket.off('data', take);
       this.handOver(connection);
     }
   }
@@ -219,10 +214,8 @@ export class StreamListener implements ClientListener {
   private handOver(connection: Connection): void {
     const { peer, socket, framer } = connection;
     if (peer === undefined) return;
-    const rest = framer.takeRest();
-    if (rest.length > 0) peer.write(rest);
     socket.removeAllListeners('data');
-    socket.pipe(peer);
+    pipeMetered(socket, peer.socket, (bytes) => peer.meter.fromClient(bytes), framer.takeRest());
   }
 
   /** Connections that never came to an allocation. */

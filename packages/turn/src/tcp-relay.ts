@@ -4,7 +4,7 @@ import { Endpoint, type Family } from '@atoll/base';
 import { bindSharedStream } from '@atoll/udp';
 import type { ClientListener } from './core/client.js';
 import { LIMITS } from './core/limits.js';
-import type { PeerConnection, TcpRelay, TcpRelayHandler } from './core/relay.js';
+import type { PeerConnection, StreamMeter, TcpRelay, TcpRelayHandler } from './core/relay.js';
 import { StreamListener } from './stream-listener.js';
 
 class TcpPeer implements PeerConnection {
@@ -84,9 +84,9 @@ class ListeningRelay implements TcpRelay {
     socket.connect({ port: peer.port, host: peer.host });
   }
 
-  join(connection: PeerConnection, listener: ClientListener, client: Endpoint): boolean {
+  join(connection: PeerConnection, listener: ClientListener, client: Endpoint, meter: StreamMeter): boolean {
     if (!(connection instanceof TcpPeer) || !(listener instanceof StreamListener)) return false;
-    return !connection.socket.destroyed && listener.join(client, connection.socket);
+    return !connection.socket.destroyed && listener.join(client, connection.socket, meter);
   }
 
   close(): void {

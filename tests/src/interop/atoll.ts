@@ -20,8 +20,8 @@ export function startNode(program: Program, host: Host, options: DhtnodeOptions 
 }
 
 /** `atoll up` on a host, ready. */
-export async function startHub(host: Host, state: string): Promise<ManagedProcess> {
-  const hub = host.spawn(process.execPath, [ATOLL, 'up', '--state', state], { LC_ALL: 'C' });
+export async function startHub(host: Host, state: string, args: readonly string[] = []): Promise<ManagedProcess> {
+  const hub = host.spawn(process.execPath, [ATOLL, 'up', '--state', state, ...args], { LC_ALL: 'C' });
   await hub.waitForOutput(new RegExp(`Bootstrap \\(DHT settings\\): +${host.address}:4222`), 30_000);
   return hub;
 }

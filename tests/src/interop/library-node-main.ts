@@ -1,7 +1,8 @@
 // A DhtNode of the library on a host of the lab: one JSON object per line in and out. Started by LibraryNode.
 import { createInterface } from 'node:readline';
 import { errorMessage } from '@atoll/base';
-import { DhtNode, type DhtNodeOptions, Value } from '@atoll/dht';
+import { DhtNode, type DhtNodeOptions, Query, Value } from '@atoll/dht';
+import { ProxyClient } from '@atoll/dht-proxy';
 import { InfoHash, loadIdentity } from '@atoll/identity';
 import type { LibraryOrder, LibraryReport, LibrarySettings } from './library-node.js';
 
@@ -10,13 +11,13 @@ function say(report: LibraryReport): void {
 }
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as LibrarySettings;
-const { identityPath, ...rest } = settings;
+const { identityPath, proxies, ...rest } = settings;
 const options: DhtNodeOptions =
   identityPath === undefined
     ? rest
     : { ...rest, identity: await loadIdentity(`${identityPath}.crt`, `${identityPath}.pem`) };
-const node = await DhtNode.open({ port: 4222, ...options });
-say({ event: 'ready', id: node.id.toString() });
+const node = proxies === undefined ? await DhtNode.open({ port: 4222, ...options }) : new ProxyClient({ proxies });
+say({ event: 'ready', id: node instanceof DhtNode ? node.id.toString() : '' });
 
 const read = (hex: string): Value => {
   const value = Value.decode(Buffer.from(hex, 'hex'));
@@ -38,6 +39,13 @@ async function carryOut(order: LibraryOrder): Promise<string[]> {
       return [written(await node.putSigned(key, read(order.value ?? '')))];
     case 'get':
       return (await node.get(key)).map(written);
+    case 'overhear':
+      if (!(node instanceof DhtNode)) throw new Error('a proxy opens nothing anyhow: listen');
+      node.core.listen(key, Query.all, (values, isExpired) => {
+        for (const value of values) say({ event: 'heard', value: written(value), isExpired });
+        return true;
+      });
+      return [];
     case 'listen':
       void (async () => {
         for await (const { values, isExpired } of node.listen(key)) {

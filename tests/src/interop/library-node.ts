@@ -8,13 +8,15 @@ export interface LibrarySettings {
   readonly port?: number;
   readonly bootstrap?: readonly string[];
   readonly networkId?: number;
+  /** DHT proxies to go through, instead of being a node. */
+  readonly proxies?: string;
   /** `PATH.crt` and `PATH.pem` hold the identity. */
   readonly identityPath?: string;
 }
 
 export interface LibraryOrder {
   readonly number: number;
-  readonly do: 'connected' | 'put' | 'putSigned' | 'get' | 'listen';
+  readonly do: 'connected' | 'put' | 'putSigned' | 'get' | 'listen' | 'overhear';
   readonly key?: string;
   readonly value?: string;
   readonly options?: Pick<PutOptions, 'isPermanent' | 'createdUnixMs'>;
@@ -38,7 +40,7 @@ export class LibraryNode {
   static async start(host: Host, settings: LibrarySettings = {}): Promise<LibraryNode> {
     const node = new LibraryNode(host.spawn(process.execPath, [MAIN, JSON.stringify(settings)]));
     await node.process.waitForOutput(/"event":"ready"/);
-    if (settings.bootstrap !== undefined) await node.order({ do: 'connected' });
+    if (settings.bootstrap !== undefined || settings.proxies !== undefined) await node.order({ do: 'connected' });
     return node;
   }
 
@@ -60,6 +62,23 @@ export class LibraryNode {
   /** Listens; wait with {@link heard}. */
   async listen(key: string): Promise<void> {
     await this.order({ do: 'listen', key });
+  }
+
+  /** Hears every value under a key, sealed ones as they are; wait with {@link heard} or {@link overheard}. */
+  async overhear(key: string): Promise<void> {
+    await this.order({ do: 'overhear', key });
+  }
+
+  /** What `find` makes of a value that was heard, as soon as it makes something of one. */
+  overheard<T>(find: (value: Value) => T | undefined, what: string): Promise<T> {
+    return this.process.waitUntil((output) => {
+      for (const [line] of output.matchAll(/^\{"event":"heard".*\}$/gm)) {
+        const { value } = JSON.parse(line) as { value: string };
+        const found = find(decode(value));
+        if (found !== undefined) return found;
+      }
+      return undefined;
+    }, what);
   }
 
   /** Waits until a listen told of exactly this value, there or gone. */

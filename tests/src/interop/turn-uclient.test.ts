@@ -134,7 +134,7 @@ test('OAuth, shared secrets and a turndb that the real turnadmin made', async ()
   );
   assert.match(execFileSync('turnadmin', ['-l', '-b', db], { encoding: 'utf8' }), /bob\[ring\]/);
   const { TurnDatabase } = await import('@atoll/turn');
-  const store = new TurnDatabase(db);
+  const store = TurnDatabase.openFile(db);
   // The keys that turnutils_uclient has built in.
   for (const [kid, ikm_key, as_rs_alg] of [
     ['north', 'MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEK', 'A256GCM'],

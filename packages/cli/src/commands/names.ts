@@ -1,14 +1,8 @@
+import { DEFAULT_NAME_RATES } from '@atoll/name-server';
 import { Command } from 'commander';
 import { lookup, type RegisterOptions, register, type ServerOptions } from '../names/ask.js';
 import { change, type ListOptions, list, log, type ManageOptions, reserve } from '../names/manage.js';
-import {
-  DEFAULT_LOOKUP_RATE,
-  DEFAULT_PORT,
-  DEFAULT_REGISTRATION_RATE,
-  DEFAULT_TLS_PORT,
-  type ServeOptions,
-  serve,
-} from '../names/serve.js';
+import { DEFAULT_PORT, DEFAULT_TLS_PORT, type ServeOptions, serve } from '../names/serve.js';
 import { type StoreOptions, withStoreOptions } from '../names/store-options.js';
 import { exportNames, type ImportOptions, importNames } from '../names/transfer.js';
 
@@ -16,6 +10,7 @@ const JSON_TEXT = 'Print JSON';
 
 /** `atoll names`: user names. */
 export function namesCommand(): Command {
+  const { lookups, lookupsInAll, registrations, registrationsInAll } = DEFAULT_NAME_RATES;
   const names = new Command('names').description('Run a name server, ask one, and look after its names');
   withStoreOptions(names.command('serve'))
     .description('Run a name server alone, in the foreground')
@@ -30,8 +25,10 @@ export function namesCommand(): Command {
     .option('--allow-look-alikes', 'Take names that look like registered ones')
     .option('--unicode', 'Take names in any one script; apps before 2025 know only a-z, 0-9, - and _')
     .option('--read-only', 'Take no registrations')
-    .option('--lookup-rate <N>', 'Look-ups of one client address each second', DEFAULT_LOOKUP_RATE)
-    .option('--registration-rate <N>', 'Registrations of one client address each second', DEFAULT_REGISTRATION_RATE)
+    .option('--lookup-rate <N>', 'Look-ups of one client address each second', String(lookups))
+    .option('--lookup-rate-in-all <N>', 'Look-ups of all clients each second', String(lookupsInAll))
+    .option('--registration-rate <N>', 'Registrations of one client address each second', String(registrations))
+    .option('--registration-rate-in-all <N>', 'Registrations of all clients each second', String(registrationsInAll))
     .option('--trusted-proxies <LIST>', 'Reverse proxies whose X-Forwarded-For is believed')
     .option('--ready-file <FILE>', 'Write the address as JSON to FILE once it answers')
     .option('--json', 'Log as one JSON object per line')

@@ -23,7 +23,7 @@ export function turnadminCommand(): Command {
     .allowUnknownOption()
     .argument('[args...]')
     .passThroughOptions()
-    .action((args: string[]) => {
-      process.exitCode = runTurnadmin(args);
+    .action(async (args: string[]) => {
+      process.exitCode = await runTurnadmin(args);
     });
 }

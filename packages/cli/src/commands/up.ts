@@ -1,14 +1,7 @@
-import {
-  fixedSettings,
-  jsonLogger,
-  type RunningHub,
-  readConfiguration,
-  SETTINGS,
-  startHub,
-  textLogger,
-} from '@atoll/hub';
+import { fixedSettings, jsonLogger, type RunningHub, readConfiguration, startHub, textLogger } from '@atoll/hub';
 import { nativeDatagram } from '@atoll/udp';
 import { Command } from 'commander';
+import { givenSettings, type HubOptions, withHubSettings, withServiceSwitches } from '../hub-settings.js';
 import type { Messages } from '../messages/en.js';
 import { messagesFor } from '../messages/locale.js';
 import { stopSignal } from '../stop-signal.js';
@@ -16,18 +9,15 @@ import { VERSION } from '../version.js';
 import { joinLines } from './ask.js';
 
 interface UpOptions {
-  readonly config?: string;
   readonly readyFile?: string;
   readonly json?: boolean;
 }
 
 /** `atoll up`: the hub in the foreground. */
 export function upCommand(): Command {
-  return hubCommand('up', 'Run the hub in the foreground: everything a LAN needs to use Jami', undefined)
-    .option('--no-proxy', 'Run no DHT proxy')
-    .option('--no-names', 'Run no name server')
-    .option('--no-turn', 'Run no TURN server')
-    .option('--no-portal', 'Run no portal');
+  return withServiceSwitches(
+    hubCommand('up', 'Run the hub in the foreground: everything a LAN needs to use Jami', undefined),
+  );
 }
 
 /** `atoll proxy`: a DHT node with its proxy, and nothing else of the hub. */
@@ -36,14 +26,11 @@ export function proxyCommand(): Command {
 }
 
 function hubCommand(name: string, description: string, only: readonly string[] | undefined): Command {
-  const command = new Command(name).description(description);
-  for (const { flag, value, text } of Object.values(SETTINGS)) command.option(`--${flag} <${value}>`, text);
-  return command
-    .option('--config <FILE>', 'Settings as YAML; the command line weighs more')
+  return withHubSettings(new Command(name).description(description))
     .option('--ready-file <FILE>', 'Write addresses and ports as JSON to FILE once everything answers')
     .option('--json', 'Log as one JSON object per line')
-    .action(async (options: UpOptions & Record<string, string | boolean | undefined>) => {
-      const settings = given(options);
+    .action(async (options: UpOptions & HubOptions) => {
+      const settings = givenSettings(options);
       const configuration = await readConfiguration(settings, process.env, options.config);
       const fixed = fixedSettings(settings, process.env);
       const logger = options.json ? jsonLogger(process.stdout) : textLogger(process.stderr);
@@ -57,13 +44,6 @@ function hubCommand(name: string, description: string, only: readonly string[] |
       if (!options.json) process.stderr.write(`${messages.stopping}\n`);
       await hub.stop();
     });
-}
-
-/** Settings as text: `--no-names` is `--names false`. */
-function given(options: Readonly<Record<string, string | boolean | undefined>>): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(options).map(([name, value]) => [name, value === undefined ? undefined : String(value)]),
-  );
 }
 
 function welcome(hub: RunningHub, messages: Messages): string {

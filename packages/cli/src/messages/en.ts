@@ -1,3 +1,10 @@
+/** A mapping of a router, as far as people are told of it. */
+interface MappedPort {
+  readonly transport: string;
+  readonly internalPort: number;
+  readonly externalPort: number;
+}
+
 /** What the command line says to people, in English. The other languages have exactly these keys. */
 export const en = {
   hubRuns: 'Atoll is running. In the account settings of each Jami app, enter:',
@@ -20,6 +27,88 @@ export const en = {
   restarts: (count: number) => `started again ${count} times`,
   figures: (nodes: number, values: number, clients: number, allocations: number) =>
     `nodes ${nodes}, values ${values}, proxy clients ${clients}, TURN allocations ${allocations}`,
+  firewall: {
+    heading: 'These ports have to be open on this machine:',
+    none: 'Nothing has to be open: the services listen on this machine alone.',
+    why: {
+      dht: 'DHT node: how apps find each other. Closed, they stay offline unless they use the DHT proxy.',
+      discovery:
+        'Discovery on the LAN, multicast 239.192.0.1 and ff08::101 with answers to the same port. Closed, apps have to be told the bootstrap address by hand.',
+      proxy: 'DHT proxy: what phones use instead of a node of their own. Closed, phones stay offline.',
+      names: 'Name server. Closed, people are found by their 40 digits only.',
+      turn: 'TURN server: the way between devices that cannot reach each other. Closed, their calls and messages fail.',
+      'turn-tls': 'TURN server over TLS (TCP) and DTLS (UDP), for networks that let nothing else through.',
+      relay:
+        'Relay ports: what the TURN server passes on comes in here. A server of its own can have fewer: min-port and max-port of its configuration.',
+      portal: 'The page of the hub, for browsers.',
+    },
+    unchanged: 'The firewall is already as it should be; nothing was changed.',
+    applied: (count: number) => `Done; commands run: ${count}.`,
+    wouldRun: 'This would be run:',
+    untilReboot: {
+      iptables:
+        'It holds until the next start of the machine: keep it with “netfilter-persistent save”. IPv6 is a table of its own (--format ip6tables).',
+      ip6tables:
+        'It holds until the next start of the machine: keep it with “netfilter-persistent save”. IPv4 is a table of its own (--format iptables).',
+      nftables:
+        'It holds until nftables is started again: to keep it, write the printed rules into /etc/nftables.conf.',
+      macos: 'It holds until the next start of the machine.',
+    },
+  },
+  portMap: {
+    router: (address: string, method: string, outside: string | undefined) =>
+      `Router ${address} (${method}), address outside: ${outside ?? 'it does not tell'}`,
+    mappings: 'Mappings of the router:',
+    own: 'Mappings of this machine (this router does not tell of others):',
+    noMappings: 'No mappings.',
+    mapped: ({ transport, internalPort, externalPort }: MappedPort) =>
+      externalPort === internalPort
+        ? `${internalPort}/${transport} is open outside.`
+        : `${internalPort}/${transport} is open outside as port ${externalPort}.`,
+    until: (seconds: number) =>
+      `For ${Math.round(seconds / 60)} minutes, unless it is renewed: a hub with --port-map true renews it while it runs.`,
+    removed: (count: number) => `Mappings removed: ${count}.`,
+    notConnected: (router: string) =>
+      `The router ${router} has no connection to the Internet at this moment: look at its cable or its own page first.`,
+    secondRouter: (router: string, outside: string) => [
+      `There is a second router: ${outside}, the address that ${router} has outside, is itself one of a private network.`,
+      'What comes from the Internet stops at that second router. One of these makes it pass:',
+      `  1. Best: switch one of the two to bridge mode (“modem only”, “access point”), so that ${router} gets the address of the Internet itself. Then run “atoll portmap add” again.`,
+      `  2. Or open the page of the second router and forward the same ports, same protocol, to ${outside}. Give ${router} a fixed address there, so that it stays true.`,
+      `  3. Or enter ${outside} there as “exposed host” or “DMZ”: everything passes on to ${router}, which lets in only what is mapped.`,
+      '  4. Nobody can change the second router? Then nobody outside reaches the hub over IPv4: use IPv6, or run a second hub where ports can be opened, and give its address as --bootstrap.',
+      'To see whether it works, somebody outside uses the address that a “what is my IP” page shows, with the port.',
+    ],
+    carrier: (router: string, outside: string) => [
+      `The provider has a router of its own in between: ${outside}, the address that ${router} has outside, is shared by many customers (CGNAT).`,
+      'No setting here lets anybody in over IPv4. One of these does:',
+      '  1. Ask the provider for a public IPv4 address; many give one on request, some for a fee.',
+      '  2. Use IPv6, if the provider has it: open the same ports for this machine in the IPv6 firewall of the router.',
+      '  3. Run a second hub on a machine that has a public address, and give its address here as --bootstrap.',
+      'The network at home works without any of it.',
+    ],
+  },
+  doctorWell: 'No fault was found.',
+  doctorFaults: 'Faults were found; each arrow says what to do.',
+  qualityServes: (port: number) => `Answers quality tests on UDP port ${port}. Stop with Ctrl-C.`,
+  quality: {
+    title: 'Video there and back',
+    frames: 'frames shown a second',
+    loss: 'loss, %',
+    delay: 'delay there and back, ms',
+    camera: 'camera, 1920×1080, 30 frames/s',
+    screen: 'screen, 1920×1080, 120 frames/s',
+    ways: { direct: 'directly', turn: 'through TURN' },
+    table: {
+      shown: 'frames shown/s',
+      freezes: 'freezes (longest, ms)',
+      loss: 'loss (there), %',
+      jitter: 'jitter, ms',
+      delay: 'delay (95 %), ms',
+      rate: 'Mbit/s',
+    },
+    carries: (rate: number, calls: number) => `carries at least ${rate} Mbit/s each way: ${calls} video calls at once`,
+  },
 };
 
 /** The keys of every language. */

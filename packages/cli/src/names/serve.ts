@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { UsageError } from '@atoll/base';
 import { jsonLogger, SETTINGS, textLogger, writeAtomically } from '@atoll/hub';
-import { NameServer } from '@atoll/name-server';
+import { type NameRates, NameServer } from '@atoll/name-server';
 import { messagesFor } from '../messages/locale.js';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
@@ -21,7 +21,9 @@ export interface ServeOptions extends StoreOptions {
   readonly readOnly?: boolean;
   readonly trustedProxies?: string;
   readonly lookupRate: string;
+  readonly lookupRateInAll: string;
   readonly registrationRate: string;
+  readonly registrationRateInAll: string;
   readonly readyFile?: string;
   readonly json?: boolean;
 }
@@ -53,7 +55,7 @@ export async function serve(options: ServeOptions): Promise<void> {
         refusesLookAlikes: !(options.allowLookAlikes ?? false),
         allowsUnicode: options.unicode ?? false,
         isReadOnly: options.readOnly ?? false,
-        ...rates(options),
+        rates: rates(options),
         http: { trustedProxies: listOf(options.trustedProxies) },
       },
     );
@@ -81,21 +83,12 @@ export async function serve(options: ServeOptions): Promise<void> {
 export const DEFAULT_PORT = String(SETTINGS.namesPort.fallback);
 export const DEFAULT_TLS_PORT = String(SETTINGS.namesTlsPort.fallback);
 
-/** Look-ups and registrations of one client address each second when nothing else is said. */
-export const DEFAULT_LOOKUP_RATE = '100';
-export const DEFAULT_REGISTRATION_RATE = '1';
-/** How many seconds' worth may come at once: a page of contacts, a class behind one router. */
-const LOOKUP_BURST_SECONDS = 10;
-const REGISTRATION_BURST_SECONDS = 100;
-
-function rates({ lookupRate, registrationRate }: ServeOptions) {
-  const lookupsPerSecond = rate('--lookup-rate', lookupRate);
-  const registrationsPerSecond = rate('--registration-rate', registrationRate);
+function rates(options: ServeOptions): NameRates {
   return {
-    lookupsPerSecond,
-    lookupBurst: lookupsPerSecond * LOOKUP_BURST_SECONDS,
-    registrationsPerSecond,
-    registrationBurst: registrationsPerSecond * REGISTRATION_BURST_SECONDS,
+    lookups: rate('--lookup-rate', options.lookupRate),
+    lookupsInAll: rate('--lookup-rate-in-all', options.lookupRateInAll),
+    registrations: rate('--registration-rate', options.registrationRate),
+    registrationsInAll: rate('--registration-rate-in-all', options.registrationRateInAll),
   };
 }
 

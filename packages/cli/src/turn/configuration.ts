@@ -34,6 +34,8 @@ export interface TurnConfiguration {
   readonly lacksDtls: boolean;
   readonly users: readonly StaticUser[];
   readonly userdb: string;
+  /** A PostgreSQL user store instead. */
+  readonly psqlUserdb: string | undefined;
   /** Whether the user store was named, and not only the usual place of one. */
   readonly isUserdbNamed: boolean;
   readonly usesSecrets: boolean;
@@ -102,6 +104,7 @@ export function turnConfiguration(given: GivenDirectives): TurnConfiguration {
     lacksDtls: dtls.length > 0 && !isDtlsOn,
     users: given.all('user').map(staticUser),
     userdb: given.last('userdb') ?? given.last('db') ?? defaultUserdb(),
+    psqlUserdb: postgresStore(given),
     isUserdbNamed: given.isOn('userdb') || given.isOn('db'),
     usesSecrets: given.isOn('use-auth-secret') || given.isOn('static-auth-secret'),
     secrets: given.all('static-auth-secret'),
@@ -121,6 +124,14 @@ export function turnConfiguration(given: GivenDirectives): TurnConfiguration {
     user: given.last('proc-user'),
     group: given.last('proc-group'),
   };
+}
+
+function postgresStore(given: GivenDirectives): string | undefined {
+  const place = given.last('psql-userdb') ?? given.last('sql-userdb');
+  if (place !== undefined && (given.isOn('userdb') || given.isOn('db'))) {
+    throw new UsageError('userdb and psql-userdb are two user stores; take one of them out.');
+  }
+  return place;
 }
 
 /** The usual place of the user store: the one that is there, or where it will be made. */

@@ -12,7 +12,8 @@ export interface Directive {
   readonly missing?: string;
 }
 
-const NO_DATABASE = 'Atoll keeps users in SQLite (userdb); copy them there with “atoll turnadmin”';
+const NO_DATABASE =
+  'Atoll keeps users in SQLite (userdb) or PostgreSQL (psql-userdb); copy them there with “atoll turnadmin”';
 const NO_CONSOLE = 'Atoll has no telnet console; use its metrics (prometheus) and log';
 const NO_WEB = 'Atoll has no web page of its own for TURN; use “atoll turnadmin”';
 const ALWAYS = 'always so; accepted';
@@ -81,8 +82,13 @@ export const DIRECTIVES: readonly Directive[] = [
   { name: 'bps-capacity', short: 'B', value: 'N', text: 'Bytes a second of all sessions (no bound)' },
   { name: 'userdb', short: 'b', value: 'FILE', text: 'SQLite user store (/var/lib/turn/turndb)' },
   { name: 'db', value: 'FILE', text: 'The same' },
-  { name: 'psql-userdb', short: 'e', value: 'STRING', text: 'PostgreSQL user store', missing: NO_DATABASE },
-  { name: 'sql-userdb', value: 'STRING', text: 'The same', missing: NO_DATABASE },
+  {
+    name: 'psql-userdb',
+    short: 'e',
+    value: 'STRING',
+    text: 'PostgreSQL user store: “host=… dbname=… user=…” or postgresql://USER@HOST/DATABASE',
+  },
+  { name: 'sql-userdb', value: 'STRING', text: 'The same' },
   { name: 'mysql-userdb', short: 'M', value: 'STRING', text: 'MySQL user store', missing: NO_DATABASE },
   { name: 'mongo-userdb', short: 'J', value: 'STRING', text: 'MongoDB user store', missing: NO_DATABASE },
   { name: 'redis-userdb', short: 'N', value: 'STRING', text: 'Redis user store', missing: NO_DATABASE },

@@ -2,7 +2,15 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorMessage, type Logger, systemClock, UsageError } from '@atoll/base';
-import { nativeDtls, normalizedOrigin, TurnDatabase, TurnServer, Users } from '@atoll/turn';
+import {
+  type AddressRange,
+  nativeDtls,
+  normalizedOrigin,
+  type RealmOptions,
+  TurnDatabase,
+  TurnServer,
+  Users,
+} from '@atoll/turn';
 import { VERSION } from '../version.js';
 import { type TurnConfiguration, turnConfiguration } from './configuration.js';
 import { turnUsage } from './directives.js';
@@ -58,7 +66,7 @@ async function check(configuration: TurnConfiguration, file: string | undefined,
   for (const sentence of ignored) process.stdout.write(`${sentence}\n`);
   const { realm, minPort, maxPort } = configuration.server;
   process.stdout.write(
-    `The configuration ${file ?? 'of the command line'} is sound: realm ${realm}, relay ports ${minPort} to ${maxPort}, users in ${configuration.userdb}.\n${listeners.map((listener) => `  ${listener}\n`).join('')}`,
+    `The configuration ${file ?? 'of the command line'} is sound: realm ${realm}, relay ports ${minPort} to ${maxPort}, users in ${nameOfStore(configuration)}.\n${listeners.map((listener) => `  ${listener}\n`).join('')}`,
   );
   return 0;
 }
@@ -72,7 +80,7 @@ interface OpenServer {
 }
 
 async function openServer(configuration: TurnConfiguration, logger: Logger): Promise<OpenServer> {
-  const database = openStore(configuration);
+  const database = await openStore(configuration);
   try {
     const users = new Users(
       { clock: systemClock, database },
@@ -85,7 +93,11 @@ async function openServer(configuration: TurnConfiguration, logger: Logger): Pro
       },
     );
     const certificate = configuration.wantsTls ? (configuration.certificate ?? (await ownCertificate())) : undefined;
-    const server = await TurnServer.open({ logger, credentials: users }, { ...configuration.server, certificate });
+    const rules = await readRules(configuration, database);
+    const { allowedPeers, deniedPeers } = rules;
+    const options = { ...configuration.server, certificate, allowedPeers, deniedPeers };
+    const server = await TurnServer.open({ logger, credentials: users }, options);
+    applyRules(server, rules);
     if (server.listeners.length === 0) {
       await server.close();
       throw new UsageError(
@@ -97,30 +109,44 @@ async function openServer(configuration: TurnConfiguration, logger: Logger): Pro
       database,
       async close() {
         await server.close();
-        database?.close();
+        await database?.close();
       },
     };
   } catch (error) {
-    database?.close();
+    await database?.close();
     throw error;
   }
 }
 
 /** The user store; none where every user stands in the configuration and no store is there. */
-function openStore(configuration: TurnConfiguration): TurnDatabase | undefined {
-  const { userdb, isUserdbNamed, users, secrets, server } = configuration;
+async function openStore(configuration: TurnConfiguration): Promise<TurnDatabase | undefined> {
+  const { userdb, psqlUserdb, isUserdbNamed, users, secrets, server } = configuration;
+  if (psqlUserdb !== undefined) return TurnDatabase.openPostgres(psqlUserdb);
   const needsNone = users.length > 0 || secrets.length > 0 || server.behavior.isOpen === true;
   if (!isUserdbNamed && needsNone && !existsSync(userdb)) return undefined;
   if (!isUserdbNamed) mkdirSync(dirname(userdb), { recursive: true, mode: 0o700 });
-  return new TurnDatabase(userdb);
+  return TurnDatabase.openFile(userdb);
+}
+
+function nameOfStore({ userdb, psqlUserdb }: TurnConfiguration): string {
+  return psqlUserdb === undefined ? userdb : 'PostgreSQL';
 }
 
 async function serve(configuration: TurnConfiguration, log: TurnLog): Promise<number> {
   const { logger } = log;
   const open = await openServer(configuration, logger);
   const { server, database } = open;
-  const refresh = (): void => readStore(configuration, server, database, logger);
-  refresh();
+  let isReading = false;
+  const refresh = async (): Promise<void> => {
+    if (isReading) return;
+    isReading = true;
+    try {
+      applyRules(server, await readRules(configuration, database));
+    } catch (error) {
+      logger.error(`The user store ${nameOfStore(configuration)} cannot be read: ${errorMessage(error)}`);
+    }
+    isReading = false;
+  };
   const timer = setInterval(refresh, STORE_MS);
   const metrics =
     configuration.metricsPort === undefined ? undefined : await serveMetrics(server, configuration.metricsPort, logger);
@@ -132,7 +158,7 @@ async function serve(configuration: TurnConfiguration, log: TurnLog): Promise<nu
   if (configuration.pidFile !== undefined) writeFileSync(configuration.pidFile, `${process.pid}\n`);
   const reload = (): void => {
     log.reopen();
-    refresh();
+    void refresh();
     try {
       if (server.reloadCertificate() !== undefined) logger.info('The certificate was read again');
     } catch (error) {
@@ -168,29 +194,35 @@ function stopped(server: TurnServer, logger: Logger): Promise<void> {
   });
 }
 
-/** Realms and ranges of peers, as they stand in the user store at this moment. */
-function readStore(
-  configuration: TurnConfiguration,
-  server: TurnServer,
-  database: TurnDatabase | undefined,
-  logger: Logger,
-): void {
-  if (database === undefined) return;
-  try {
-    if (configuration.readsRealmsFromStore) {
-      const origins = [...database.origins()].map(([origin, realm]) => [normalizedOrigin(origin), realm] as const);
-      server.realms.set(new Map(origins), database.realmOptions());
-    }
-    if (configuration.readsPeersFromStore) {
-      const { allowedPeers, deniedPeers } = configuration.server;
-      server.peerRules.setRanges(
-        [...allowedPeers, ...database.peerRanges('allowed')],
-        [...deniedPeers, ...database.peerRanges('denied')],
-      );
-    }
-  } catch (error) {
-    logger.error(`The user store ${configuration.userdb} cannot be read: ${errorMessage(error)}`);
-  }
+/** What the user store says about realms and peers beside the configuration. */
+interface StoredRules {
+  readonly origins: ReadonlyMap<string, string>;
+  readonly realmOptions: ReadonlyMap<string, Partial<RealmOptions>>;
+  readonly allowedPeers: readonly AddressRange[];
+  readonly deniedPeers: readonly AddressRange[];
+}
+
+async function readRules(configuration: TurnConfiguration, database: TurnDatabase | undefined): Promise<StoredRules> {
+  const { server, readsRealmsFromStore, readsPeersFromStore } = configuration;
+  const realms = readsRealmsFromStore ? database : undefined;
+  const peers = readsPeersFromStore ? database : undefined;
+  const [origins, realmOptions, allowed, denied] = await Promise.all([
+    realms?.origins() ?? [],
+    realms?.realmOptions() ?? new Map(),
+    peers?.peerRanges('allowed') ?? [],
+    peers?.peerRanges('denied') ?? [],
+  ]);
+  return {
+    origins: new Map([...origins].map(([origin, realm]) => [normalizedOrigin(origin), realm])),
+    realmOptions,
+    allowedPeers: [...server.allowedPeers, ...allowed],
+    deniedPeers: [...server.deniedPeers, ...denied],
+  };
+}
+
+function applyRules(server: TurnServer, { origins, realmOptions, allowedPeers, deniedPeers }: StoredRules): void {
+  server.realms.set(origins, realmOptions);
+  server.peerRules.setRanges(allowedPeers, deniedPeers);
 }
 
 /** Ports are open: the rest needs no rights of root. */

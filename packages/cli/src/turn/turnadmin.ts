@@ -34,6 +34,8 @@ const OPTIONS = {
   'delete-secret': { type: 'string', short: 'X' },
   userdb: { type: 'string', short: 'b' },
   db: { type: 'string' },
+  'psql-userdb': { type: 'string', short: 'e' },
+  'sql-userdb': { type: 'string' },
   user: { type: 'string', short: 'u' },
   realm: { type: 'string', short: 'r' },
   password: { type: 'string', short: 'p' },
@@ -48,11 +50,11 @@ const OPTIONS = {
 
 /** What turnadmin has and Atoll has not. */
 const MISSING =
-  /^(-[eMNJExf]|--(psql-userdb|sql-userdb|mysql-userdb|mongo-userdb|redis-userdb|generate-encrypted-password-aes|key-path|file-key-path))(=|$)/;
+  /^(-[MNJExf]|--(mysql-userdb|mongo-userdb|redis-userdb|generate-encrypted-password-aes|key-path|file-key-path))(=|$)/;
 
 const USAGE = `Usage: atoll turnadmin [command] [options]
 
-The user store of a TURN server, with the commands of coturn's turnadmin; the file is coturn's own, and a server that
+The user store of a TURN server, with the commands of coturn's turnadmin; the tables are coturn's own, and a server that
 runs sees a change at once.
 
   -a, --add                    add a user, or change the password: -u -p -r
@@ -74,6 +76,7 @@ runs sees a change at once.
   -P, --generate-encrypted-password  print the encrypted form of a password: -p; with -v check one
 
   -b, --db, --userdb FILE      the user store (/var/lib/turn/turndb)
+  -e, --psql-userdb STRING     a PostgreSQL user store: “host=… dbname=… user=…” or postgresql://USER@HOST/DATABASE
   -u, --user NAME    -r, --realm REALM    -p, --password PASSWORD    -o, --origin ORIGIN
       --password-file FILE     read the password from FILE; - reads standard input
   -h, --help                   print this
@@ -87,10 +90,12 @@ interface Given {
 }
 
 /** Runs one command of `turnadmin`; returns the exit code. */
-export function runTurnadmin(args: readonly string[]): number {
+export async function runTurnadmin(args: readonly string[]): Promise<number> {
   const missing = args.find((argument) => MISSING.test(argument));
   if (missing !== undefined) {
-    throw new UsageError(`${missing}: Atoll keeps users in SQLite (--userdb FILE) and nothing else.`);
+    throw new UsageError(
+      `${missing}: Atoll keeps users in SQLite (--userdb FILE) or PostgreSQL (--psql-userdb STRING).`,
+    );
   }
   const values = parse(args);
   if (values.help === true) {
@@ -106,69 +111,84 @@ export function runTurnadmin(args: readonly string[]): number {
   const given = givenBy(values);
   if (command === 'key') return print(`0x${keyOf(given).toString('hex')}`);
   if (command === 'generate-encrypted-password') return encrypted(given);
-  const path = values.userdb ?? values.db ?? defaultUserdb();
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const database = new TurnDatabase(path);
+  const database = await openStore(values);
   try {
-    return RUN[command](database, given);
+    return await RUN[command](database, given);
   } finally {
-    database.close();
+    await database.close();
   }
+}
+
+async function openStore(values: Given['values']): Promise<TurnDatabase> {
+  const [file, postgres] = [values.userdb ?? values.db, values['psql-userdb'] ?? values['sql-userdb']];
+  if (postgres !== undefined && file !== undefined)
+    throw new UsageError('Give one user store: --userdb or --psql-userdb.');
+  if (postgres !== undefined) return TurnDatabase.openPostgres(postgres);
+  const path = file ?? defaultUserdb();
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  return TurnDatabase.openFile(path);
 }
 
 const RUN: Record<
   Exclude<CommandName, 'key' | 'generate-encrypted-password'>,
-  (database: TurnDatabase, given: Given) => number
+  (database: TurnDatabase, given: Given) => Promise<number>
 > = {
-  add(database, given) {
-    database.setKey(given.need('user'), given.need('realm'), keyOf(given));
+  async add(database, given) {
+    await database.setKey(given.need('user'), given.need('realm'), keyOf(given));
     return 0;
   },
-  delete(database, given) {
+  async delete(database, given) {
     const [user, realm] = [given.need('user'), given.need('realm')];
-    if (!database.deleteUser(user, realm))
+    if (!(await database.deleteUser(user, realm)))
       throw new AtollError('TURN_NO_SUCH_USER', `There is no user ${user} in the realm ${realm}.`);
     return 0;
   },
-  list: (database, given) =>
-    print(...database.users(given.values.realm ?? '').map(({ name, realm }) => `${name}[${realm}]`)),
-  'add-admin'(database, given) {
-    database.setAdmin(given.need('user'), given.values.realm ?? '', encryptAdminPassword(given.password()));
+  list: async (database, given) =>
+    print(...(await database.users(given.values.realm ?? '')).map(({ name, realm }) => `${name}[${realm}]`)),
+  async 'add-admin'(database, given) {
+    await database.setAdmin(given.need('user'), given.values.realm ?? '', encryptAdminPassword(given.password()));
     return 0;
   },
-  'delete-admin'(database, given) {
+  async 'delete-admin'(database, given) {
     const user = given.need('user');
-    if (!database.deleteAdmin(user)) throw new AtollError('TURN_NO_SUCH_USER', `There is no admin ${user}.`);
+    if (!(await database.deleteAdmin(user))) throw new AtollError('TURN_NO_SUCH_USER', `There is no admin ${user}.`);
     return 0;
   },
-  'list-admin': (database) =>
-    print(...database.admins().map(({ name, realm }) => (realm === null || realm === '' ? name : `${name}[${realm}]`))),
-  'set-secret'(database, { values }) {
-    database.addSecret(values.realm ?? '', values['set-secret'] ?? '');
+  'list-admin': async (database) =>
+    print(
+      ...(await database.admins()).map(({ name, realm }) =>
+        realm === null || realm === '' ? name : `${name}[${realm}]`,
+      ),
+    ),
+  async 'set-secret'(database, { values }) {
+    await database.addSecret(values.realm ?? '', values['set-secret'] ?? '');
     return 0;
   },
-  'show-secret': (database, { values }) => {
-    const all = database.allSecrets().filter(({ realm }) => values.realm === undefined || realm === values.realm);
+  'show-secret': async (database, { values }) => {
+    const all = (await database.allSecrets()).filter(
+      ({ realm }) => values.realm === undefined || realm === values.realm,
+    );
     return print(...all.map(({ realm, value }) => `${value}[${realm}]`));
   },
-  'delete-secret'(database, { values }) {
-    database.deleteSecret(values.realm ?? '', values['delete-secret']);
+  async 'delete-secret'(database, { values }) {
+    await database.deleteSecret(values.realm ?? '', values['delete-secret']);
     return 0;
   },
-  'delete-all-secrets'(database, { values }) {
-    database.deleteSecret(values.realm ?? '', undefined);
+  async 'delete-all-secrets'(database, { values }) {
+    await database.deleteSecret(values.realm ?? '', undefined);
     return 0;
   },
-  'add-origin'(database, given) {
-    database.addOrigin(given.need('origin'), given.need('realm'));
+  async 'add-origin'(database, given) {
+    await database.addOrigin(given.need('origin'), given.need('realm'));
     return 0;
   },
-  'del-origin'(database, given) {
-    database.deleteOrigin(given.need('origin'));
+  async 'del-origin'(database, given) {
+    await database.deleteOrigin(given.need('origin'));
     return 0;
   },
-  'list-origins': (database) => print(...[...database.origins()].map(([origin, realm]) => `${origin} ==>> ${realm}`)),
-  'set-realm-option'(database, { values }) {
+  'list-origins': async (database) =>
+    print(...[...(await database.origins())].map(([origin, realm]) => `${origin} ==>> ${realm}`)),
+  async 'set-realm-option'(database, { values }) {
     const options = (['max-bps', 'total-quota', 'user-quota'] as RealmOptionName[]).filter(
       (name) => values[name] !== undefined,
     );
@@ -176,12 +196,12 @@ const RUN: Record<
     for (const name of options) {
       const text = values[name] ?? '';
       if (!/^\d{1,12}$/.test(text)) throw new UsageError(`--${name} takes a number, not “${text}”.`);
-      database.setRealmOption(values.realm ?? '', name, Number(text));
+      await database.setRealmOption(values.realm ?? '', name, Number(text));
     }
     return 0;
   },
-  'list-realm-options': (database) =>
-    print(...database.realmOptionRows().map(({ realm, opt, value }) => `${opt}[${realm}]=${value}`)),
+  'list-realm-options': async (database) =>
+    print(...(await database.realmOptionRows()).map(({ realm, opt, value }) => `${opt}[${realm}]=${value}`)),
 };
 
 function encrypted(given: Given): number {

@@ -40,6 +40,8 @@ export interface DhtCoreComponents {
   readonly tryBootstrap?: () => void;
   /** A family's connectivity changed. */
   readonly onConnectivity?: (family: Family, now: Connectivity, before: Connectivity) => void;
+  /** A value was stored here, by others or by this node: a new one, or one with new content. */
+  readonly onStored?: ((stored: StoredValue) => void) | undefined;
 }
 
 export interface DhtCoreOptions {
@@ -653,6 +655,7 @@ export class DhtCore {
     if (storeChannel.hasSubscribers) {
       storeChannel.publish({ node: this.id.toString(), key: stored.key.toString(), id: stored.value.id });
     }
+    this.parts.onStored?.(stored);
   }
 
   private removed(stored: StoredValue): void {

@@ -19,7 +19,7 @@
  * | `GET`, `POST` `{"name"}` `/api/operator/reserved-names`, `DELETE /api/operator/reserved-names/NAME` | operator | string[] |
  * | `GET`, `PATCH` `/api/operator/settings` | operator | {@link SettingFacts}[]; a change is kept and takes effect as it says |
  * | `GET /api/operator/backup` | operator | the backup file of the whole state |
- * | `POST /api/operator/restore` (the file as body) | operator | 204; the hub starts again from it |
+ * | `POST /api/operator/restore` (the file as body) | operator | 204; the hub's next start is from it |
  * | `POST /api/operator/certificate` `{"certificate","key"}` (PEM) | operator | {@link CertificateFacts} |
  * | `GET /api/operator/log?after=CURSOR` | operator | {@link LogPage} |
  * | `GET /api/operator/doctor` | operator | {@link Findings} |

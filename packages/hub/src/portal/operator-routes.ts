@@ -8,6 +8,9 @@ import { MAX_PASSWORD_CHARACTERS, MIN_PASSWORD_CHARACTERS } from './sessions.js'
 
 const MAX_BODY_BYTES = 64 * 1024;
 const MAX_CERTIFICATE_BYTES = 256 * 1024;
+/** A backup that is laid in, and how long it may take to come, ms. */
+const MAX_BACKUP_BYTES = 256 * 1024 * 1024;
+const BACKUP_MS = 10 * 60_000;
 const NAMES_PER_PAGE = 100;
 const USER_NAME = /^[\w.@+-]{1,64}$/;
 const BY = 'operator portal';
@@ -121,24 +124,17 @@ export function addOperatorRoutes(router: Router, portal: Portal): void {
   on('GET', '/api/operator/backup', async (exchange) => {
     const { backup } = parts;
     if (backup === undefined) throw notThere('backups');
-    const file = await backup();
-    exchange.head(200, [
-      'Content-Type',
-      'application/octet-stream',
+    const name = `atoll-${new Date(parts.unixMs()).toISOString().slice(0, 10)}.backup`;
+    exchange.send(200, 'application/octet-stream', await backup(), [
       'Content-Disposition',
-      `attachment; filename="atoll-${new Date(parts.unixMs()).toISOString().slice(0, 10)}.backup"`,
+      `attachment; filename="${name}"`,
       ...NO_STORE,
     ]);
-    for await (const chunk of file) {
-      if (exchange.signal.aborted) return;
-      if (!exchange.response.write(chunk)) await drained(exchange);
-    }
-    exchange.response.end();
   });
   on('POST', '/api/operator/restore', async (exchange) => {
     const { restore } = parts;
     if (restore === undefined) throw notThere('restoring backups');
-    await restore(exchange.request);
+    await restore(await exchange.body({ maxBytes: MAX_BACKUP_BYTES, maxMs: BACKUP_MS }));
     exchange.sendNothing(204);
   });
 
@@ -156,7 +152,8 @@ export function addOperatorRoutes(router: Router, portal: Portal): void {
   on('GET', '/api/operator/doctor', async (exchange) => {
     const { doctor } = parts;
     if (doctor === undefined) throw notThere('a doctor');
-    exchange.sendJson(200, await doctor(), NO_STORE);
+    const isFrench = /^\s*fr\b/i.test(String(exchange.request.headers['accept-language'] ?? ''));
+    exchange.sendJson(200, await doctor(isFrench ? 'fr' : 'en'), NO_STORE);
   });
 }
 
@@ -178,12 +175,4 @@ function unknownOne(what: string): HttpError {
 function refusalOf(error: unknown): unknown {
   if (error instanceof HttpError || !(error instanceof AtollError)) return error;
   return new HttpError(error instanceof UsageError ? 400 : 409, error.code, error.message, { cause: error });
-}
-
-function drained({ response }: Exchange): Promise<void> {
-  return new Promise((resolve) => {
-    if (response.closed) return resolve();
-    response.once('drain', resolve);
-    response.once('close', resolve);
-  });
 }

@@ -1,9 +1,9 @@
 import { statfs } from 'node:fs/promises';
 import { BlockList, isIPv6 } from 'node:net';
-import type { Readable } from 'node:stream';
 import { AddressLimits, type Exchange, HttpError } from '@atoll/http';
 import type { NameStore } from '@atoll/name-server';
 import type { HubCertificate } from '../authority/hub-certificate.js';
+import type { DoctorLanguage } from '../doctor/finding.js';
 import type { Measure } from '../measure.js';
 import type { SettingsFile } from '../settings-file.js';
 import type { TurnUsers } from '../turn-users.js';
@@ -53,11 +53,11 @@ export interface PortalComponents {
   readonly settings: SettingsFile;
   readonly log: LogRing;
   readonly bridge?: (() => NetworkFacts['bridge']) | undefined;
-  readonly doctor?: (() => Promise<Findings>) | undefined;
+  readonly doctor?: ((language: DoctorLanguage) => Promise<Findings>) | undefined;
   readonly why?: ((of: string, to: string) => Promise<Findings>) | undefined;
-  readonly backup?: (() => Promise<AsyncIterable<Uint8Array>>) | undefined;
-  /** Takes the file as it comes; resolves when the hub will start again from it. */
-  readonly restore?: ((file: Readable) => Promise<void>) | undefined;
+  readonly backup?: (() => Promise<Buffer>) | undefined;
+  /** Resolves when the hub's next start will be from the backup. */
+  readonly restore?: ((backup: Buffer) => Promise<void>) | undefined;
 }
 
 /** What the routes of the portal have in common: who may, and the facts. */

@@ -21,9 +21,18 @@ export interface NameRoutesComponents {
   readonly store: NameStore;
   readonly upstream: Upstream | undefined;
   readonly metrics: Metrics;
-  readonly lookups: AddressLimits;
-  readonly registrations: AddressLimits;
+  readonly lookups: RequestLimits;
+  readonly registrations: RequestLimits;
 }
+
+/** How much is taken of one client address, and of all together. */
+export interface RequestLimits {
+  readonly ofAddress: AddressLimits;
+  readonly inAll: AddressLimits;
+}
+
+/** The one bucket that all clients share. */
+const EVERYBODY = '';
 
 /** Real bodies have about 1900 bytes. */
 const MAX_BODY_BYTES = 16_384;
@@ -218,15 +227,17 @@ export class NameRoutes {
     }
   }
 
-  private limit(exchange: Exchange, limits: AddressLimits): void {
+  private limit(exchange: Exchange, { ofAddress, inAll }: RequestLimits): void {
     const { client } = exchange;
-    if (limits.take(client)) return;
+    const isOver = !ofAddress.take(client);
+    if (!isOver && inAll.take(EVERYBODY)) return;
+    const waitSeconds = isOver ? ofAddress.retryAfterSeconds(client) : inAll.retryAfterSeconds(EVERYBODY);
     this.counters.limited.increment();
     const body = '{"success":false,"error":"too many requests"}';
     // 429 would read as “taken” or “not found” (protocol/name-server.md 6).
     throw new HttpError(503, 'NAMES_LIMITED', 'too many requests', {
       body,
-      headers: ['Retry-After', String(limits.retryAfterSeconds(client))],
+      headers: ['Retry-After', String(waitSeconds)],
     });
   }
 }

@@ -25,8 +25,7 @@ async function withServer(
 }
 
 test('too many requests of a client are refused with 503 and a time to wait', async () => {
-  const limits = { lookupsPerSecond: 0.001, lookupBurst: 2, registrationsPerSecond: 0.001, registrationBurst: 1 };
-  await withServer(limits, async (client) => {
+  await withServer({ rates: { lookups: 0.2, registrations: 0.001 } }, async (client) => {
     assert.equal((await client.register('anna', key)).state, 'registered');
     assert.equal((await client.register('anna', key)).state, 'error');
     assert.equal((await client.lookup('anna')).state, 'found');
@@ -36,6 +35,19 @@ test('too many requests of a client are refused with 503 and a time to wait', as
     assert.equal(((await refused.json()) as { success: boolean }).success, false);
     const metrics = await (await fetch(`${client.server}/metrics`)).text();
     assert.match(metrics, /^atoll_names_limited_total 2$/m);
+  });
+});
+
+test('too many requests of all clients together are refused, whoever asks', async () => {
+  const rates = { lookupsInAll: 0.2, registrationsInAll: 0.001 };
+  await withServer({ rates, http: { trustedProxies: ['127.0.0.1'] } }, async (client) => {
+    assert.equal((await client.register('anna', key)).state, 'registered');
+    assert.equal((await client.register('otto', otherKey)).state, 'error');
+    const ask = (from: number): Promise<Response> =>
+      fetch(`${client.server}/name/anna`, { headers: { 'X-Forwarded-For': `192.0.2.${from}` } });
+    assert.deepEqual([(await ask(1)).status, (await ask(2)).status], [200, 200]);
+    const refused = await ask(3);
+    assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '5']);
   });
 });
 

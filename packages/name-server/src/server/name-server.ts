@@ -19,15 +19,26 @@ export interface NameServerOptions extends Partial<NamePolicy> {
   readonly basePath?: string;
   /** Another server, asked for names that are not known here. */
   readonly upstream?: UpstreamOptions | undefined;
-  /** Look-ups of one client address: each second, and at once after a quiet time. */
-  readonly lookupsPerSecond?: number;
-  readonly lookupBurst?: number;
-  /** Registrations of one client address likewise. A class behind one router registers together. */
-  readonly registrationsPerSecond?: number;
-  readonly registrationBurst?: number;
+  readonly rates?: Partial<NameRates>;
   /** Limits of connections and times. */
   readonly http?: Omit<HttpServerOptions, 'listen' | 'name' | 'cors'>;
 }
+
+/** What clients may ask each second, of one address and in all. Some seconds' worth may come at once. */
+export interface NameRates {
+  readonly lookups: number;
+  readonly lookupsInAll: number;
+  readonly registrations: number;
+  readonly registrationsInAll: number;
+}
+
+/** Rates when nothing else is said. In all, about half of what one processor can do. */
+export const DEFAULT_NAME_RATES: NameRates = {
+  lookups: 100,
+  lookupsInAll: 5000,
+  registrations: 1,
+  registrationsInAll: 100,
+};
 
 export interface NameServerComponents {
   readonly store: NameStore;
@@ -36,13 +47,14 @@ export interface NameServerComponents {
 }
 
 const DEFAULTS = {
-  lookupsPerSecond: 100,
-  lookupBurst: 1000,
-  registrationsPerSecond: 1,
-  registrationBurst: 100,
   maxNames: 10_000_000,
   maxWaiting: 1000,
 };
+/** Seconds' worth that may come at once: a page of contacts; a class behind one router, which registers together. */
+const LOOKUP_BURST_SECONDS = 10;
+const REGISTRATION_BURST_SECONDS = 100;
+/** The same of all clients together. */
+const BURST_SECONDS_IN_ALL = 10;
 
 /** A name server that listens (protocol/name-server.md). The store stays the caller's, who closes it. */
 export class NameServer {
@@ -67,14 +79,23 @@ export class NameServer {
       settings.upstream === undefined
         ? undefined
         : new Upstream({ store, logger, nowMs, unixMs: Date.now }, settings.upstream);
-    const { lookupsPerSecond, lookupBurst, registrationsPerSecond, registrationBurst } = settings;
+    const rates = { ...DEFAULT_NAME_RATES, ...settings.rates };
+    const limit = (perSecond: number, seconds: number): AddressLimits =>
+      // Less than one at once would be none at all.
+      new AddressLimits({ nowMs }, { perSecond, burst: Math.max(1, perSecond * seconds) });
     const routes = new NameRoutes(
       {
         store,
         upstream,
         metrics,
-        lookups: new AddressLimits({ nowMs }, { perSecond: lookupsPerSecond, burst: lookupBurst }),
-        registrations: new AddressLimits({ nowMs }, { perSecond: registrationsPerSecond, burst: registrationBurst }),
+        lookups: {
+          ofAddress: limit(rates.lookups, LOOKUP_BURST_SECONDS),
+          inAll: limit(rates.lookupsInAll, BURST_SECONDS_IN_ALL),
+        },
+        registrations: {
+          ofAddress: limit(rates.registrations, REGISTRATION_BURST_SECONDS),
+          inAll: limit(rates.registrationsInAll, BURST_SECONDS_IN_ALL),
+        },
       },
       settings,
     );

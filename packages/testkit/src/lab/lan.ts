@@ -1,10 +1,14 @@
 import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { onProcessEnd } from './cleanup.js';
 import { ManagedProcess } from './managed-process.js';
 
 /** Namespaces of the lab are named `atoll-<pid>-<lan>-<host>`: what a dead process left is known by its pid. */
 const PREFIX = 'atoll';
 const LOSS_TABLE = 'atoll_loss';
+/** What lies here under a namespace's name stands in `/etc` for what `ip netns exec` runs in it. */
+const OWN_ETC = '/etc/netns';
 let lans = 0;
 
 function ip(...args: string[]): string {
@@ -40,6 +44,12 @@ export class Host {
   spawn(command: string, args: readonly string[], env?: NodeJS.ProcessEnv): ManagedProcess {
     // `ip netns exec` becomes the command, so its process is the command's.
     return new ManagedProcess(`${command} on ${this.name}`, 'ip', ['netns', 'exec', this.name, command, ...args], env);
+  }
+
+  /** Gives the host a folder of `/etc` of its own, beginning as a copy of the machine's. */
+  ownEtc(folder: string): void {
+    mkdirSync(join(OWN_ETC, this.name), { recursive: true });
+    cpSync(join('/etc', folder), join(OWN_ETC, this.name, folder), { recursive: true });
   }
 
   /** Processes that run on the host, by their ids. */
@@ -123,7 +133,7 @@ export class Lan {
     const switchName = `${base}-sw`;
     const made: string[] = [];
     const takeDown = onProcessEnd(() => {
-      for (const name of made) ip('netns', 'del', name);
+      for (const name of made) remove(name);
     });
     const add = (name: string): void => {
       ip('netns', 'add', name);
@@ -251,7 +261,12 @@ function sweepDead(): void {
     try {
       process.kill(pid, 0);
     } catch {
-      ip('netns', 'del', name);
+      remove(name);
     }
   }
+}
+
+function remove(name: string): void {
+  ip('netns', 'del', name);
+  if (existsSync(OWN_ETC)) rmSync(join(OWN_ETC, name), { recursive: true, force: true });
 }

@@ -5,7 +5,7 @@ import type { ClientListener } from './client.js';
 import { type Counters, noTraffic, type Traffic } from './counters.js';
 import { LIFETIMES_MS, LIMITS } from './limits.js';
 import type { QuotaPlace } from './quotas.js';
-import type { UdpRelay, UdpRelayHandler } from './relay.js';
+import type { StreamMeter, UdpRelay, UdpRelayHandler } from './relay.js';
 import type { TcpConnections } from './tcp-connections.js';
 
 /** A permission: one peer address, all its ports (RFC 8656 section 9). */
@@ -203,6 +203,14 @@ export class Allocation {
     this.toPeer(relay, data, 0, data.length, peer, dontFragment, this.parts.nowMs());
   }
 
+  /** For the peer connections of a TCP allocation (RFC 6062): they share its bandwidth. */
+  get meter(): StreamMeter {
+    return {
+      fromClient: (bytes) => this.meterStream(this.fromClient, this.fromPeers, this.facts.inbound, bytes),
+      fromPeer: (bytes) => this.meterStream(this.fromPeers, this.fromClient, this.facts.outbound, bytes),
+    };
+  }
+
   /** Closes its relays. */
   close(): void {
     for (const relay of this.relays.values()) {
@@ -214,6 +222,14 @@ export class Allocation {
     this.permissions.clear();
     this.byNumber.clear();
     this.byPeer.clear();
+  }
+
+  private meterStream(from: Traffic, to: Traffic, bandwidth: Bandwidth | undefined, bytes: number): number {
+    from.receivedPackets++;
+    from.receivedBytes += bytes;
+    to.sentPackets++;
+    to.sentBytes += bytes;
+    return bandwidth?.takeOfStream(bytes, this.parts.nowMs()) ?? 0;
   }
 
   private toPeer(

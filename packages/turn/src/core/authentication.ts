@@ -1,4 +1,4 @@
-import type { Endpoint } from '@atoll/base';
+import { type Endpoint, errorMessage } from '@atoll/base';
 import {
   Attribute,
   hasValidIntegrity,
@@ -37,6 +37,8 @@ interface Unproved {
 export class Authentication {
   private readonly context: TurnContext;
   private lookups = 0;
+  /** Said once, not for each request that comes meanwhile. */
+  private isStoreSilent = false;
 
   constructor(context: TurnContext) {
     this.context = context;
@@ -149,11 +151,15 @@ export class Authentication {
     value.then(
       (found) => {
         this.lookups--;
+        this.isStoreSilent = false;
         next(found);
       },
       (error: unknown) => {
         this.lookups--;
-        this.context.logger.error('The user store does not answer', { reason: String(error) });
+        if (!this.isStoreSilent) {
+          this.context.logger.error('The user store does not answer', { reason: errorMessage(error) });
+        }
+        this.isStoreSilent = true;
         this.refuse(of, 500);
       },
     );

@@ -1,6 +1,11 @@
 /** A value now, or later. */
 export type MaybePromise<T> = T | Promise<T>;
 
+/** Goes on with a value: at once when it is there, which saves a turn of the event loop. */
+export function andThen<T, R>(value: MaybePromise<T>, next: (value: T) => R): MaybePromise<Awaited<R> | R> {
+  return value instanceof Promise ? (value.then(next) as Promise<Awaited<R>>) : next(value);
+}
+
 /** What a user proves to know. */
 export interface UserKey {
   /** Name that quotas count by: of time-limited credentials the part without the time. */

@@ -37,6 +37,12 @@ export interface PeerConnection {
   close(): void;
 }
 
+/** Counts the bytes of a session's streams and says how long to wait before more is read, ms. */
+export interface StreamMeter {
+  fromClient(bytes: number): number;
+  fromPeer(bytes: number): number;
+}
+
 export interface TcpRelayHandler {
   /** A peer connected; false refuses it. */
   accepted(connection: PeerConnection): boolean;
@@ -49,7 +55,7 @@ export interface TcpRelay {
   /** Connects to a peer from the relayed transport address. */
   connect(peer: Endpoint, timeoutMs: number, done: (connection: PeerConnection | undefined) => void): void;
   /** Joins a client's connection, whose messages end here, with a peer's: from now on bytes flow through. */
-  join(connection: PeerConnection, listener: ClientListener, client: Endpoint): boolean;
+  join(connection: PeerConnection, listener: ClientListener, client: Endpoint, meter: StreamMeter): boolean;
   /** Closes the listening socket and every connection. */
   close(): void;
 }

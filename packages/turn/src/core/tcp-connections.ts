@@ -114,7 +114,7 @@ export class TcpConnections {
     this.release(pending);
     // The answer is the last message; behind it the stream is the peer's.
     answer();
-    if (this.relay.join(pending.connection, listener, client)) return true;
+    if (this.relay.join(pending.connection, listener, client, this.allocation.meter)) return true;
     pending.connection.close();
     return true;
   }

@@ -5,7 +5,15 @@ import type { CredentialStore } from './credentials.js';
 import { DEFAULT_TURN_OPTIONS } from './options.js';
 import { PeerRules } from './peer-rules.js';
 import { Realms } from './realms.js';
-import type { PeerConnection, RelayFactory, TcpRelay, TcpRelayHandler, UdpRelay, UdpRelayHandler } from './relay.js';
+import type {
+  PeerConnection,
+  RelayFactory,
+  StreamMeter,
+  TcpRelay,
+  TcpRelayHandler,
+  UdpRelay,
+  UdpRelayHandler,
+} from './relay.js';
 import { TurnCore, type TurnCoreOptions } from './turn-core.js';
 
 export const REALM = 'ring';
@@ -60,6 +68,7 @@ export class TestTcpRelay implements TcpRelay {
   readonly address: Endpoint;
   readonly handler: TcpRelayHandler;
   readonly joined: { peer: string; client: string }[] = [];
+  meter: StreamMeter | undefined;
   answersConnect = true;
   isClosed = false;
 
@@ -72,7 +81,8 @@ export class TestTcpRelay implements TcpRelay {
     done(this.answersConnect ? { peer, close: () => {} } : undefined);
   }
 
-  join(connection: PeerConnection, _listener: ClientListener, client: Endpoint): boolean {
+  join(connection: PeerConnection, _listener: ClientListener, client: Endpoint, meter: StreamMeter): boolean {
+    this.meter = meter;
     this.joined.push({ peer: String(connection.peer), client: String(client) });
     return true;
   }

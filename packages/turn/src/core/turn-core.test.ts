@@ -431,6 +431,13 @@ test('TCP relay: Connect, ConnectionAttempt, ConnectionBind, and what goes wrong
   assert.equal(bind(41_000, id ^ 1), 400);
   assert.equal(bind(41_001, id), 0);
   assert.deepEqual(relay.joined, [{ peer: '10.0.0.2:5000', client: '10.0.0.1:41001' }]);
+  relay.meter?.fromClient(700);
+  relay.meter?.fromPeer(500);
+  const { clients, peers } = server.core.traffic();
+  assert.deepEqual(
+    [clients.receivedBytes, peers.sentBytes, peers.receivedBytes, clients.sentBytes],
+    [700, 700, 500, 500],
+  );
   const connect = (peer: typeof PEER): StunMessage =>
     client.request(Method.connect, (writer) => writer.add(Attribute.xorPeerAddress, peer));
   assert.equal(codeOf(connect(PEER)), 446);
@@ -446,6 +453,26 @@ test('TCP relay: Connect, ConnectionAttempt, ConnectionBind, and what goes wrong
   assert.equal(codeOf(client.bind(0x4000, PEER)), 403);
   tcp.port.closed(client.from);
   assert.ok(relay.isClosed);
+});
+
+test('TCP relay: the connections of a session wait where they go over its bandwidth', () => {
+  const server = new TestServer({ maxBps: 1000 });
+  const tcp = new TestListener(server.core, 'tcp', endpoint('10.0.0.9', 3478));
+  const client = tcp.client();
+  client.request(Method.allocate, (writer) => writer.add(Attribute.requestedTransport, 6));
+  const [relay] = server.tcpRelays;
+  const connected = client.request(Method.connect, (writer) => writer.add(Attribute.xorPeerAddress, PEER));
+  const id = connected.get(Attribute.connectionId) ?? 0;
+  tcp.client('10.0.0.1', 41_000).request(Method.connectionBind, (writer) => writer.add(Attribute.connectionId, id));
+  const meter = relay?.meter;
+  assert.ok(meter !== undefined);
+  assert.equal(meter.fromClient(1000), 0);
+  assert.equal(meter.fromClient(500), 500);
+  assert.equal(meter.fromPeer(1000), 0, 'each way has its own');
+  server.pass(500);
+  assert.equal(meter.fromClient(2000), 2000);
+  server.pass(60_000);
+  assert.equal(meter.fromClient(1000), 0);
 });
 
 test('Binding: XOR-MAPPED-ADDRESS alone, MAPPED-ADDRESS for RFC 3489, other addresses where there are two', () => {

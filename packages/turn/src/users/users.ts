@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto';
 import type { Clock } from '@atoll/base';
 import { longTermKey, userhash } from '@atoll/stun';
-import type { CredentialStore, OauthKey, UserKey } from '../core/credentials.js';
-import type { TurnDatabase } from './turn-database.js';
+import { andThen, type CredentialStore, type MaybePromise, type OauthKey, type UserKey } from '../core/credentials.js';
+import type { OauthKeyRow, TurnDatabase } from './turn-database.js';
 
 /** A user from the configuration. */
 export interface StaticUser {
@@ -61,30 +61,22 @@ export class Users implements CredentialStore {
     return this.own.delete(name);
   }
 
-  find(user: string, realm: string): readonly UserKey[] {
+  find(user: string, realm: string): MaybePromise<readonly UserKey[]> {
     if (this.options.usesSecrets) return this.timeLimited(user, realm);
     const own = realm === this.options.realm ? this.own.get(user) : undefined;
     if (own !== undefined) return [own];
-    const md5 = this.components.database?.key(user, realm);
-    return md5 === undefined ? [] : [{ account: user, md5 }];
+    const { database } = this.components;
+    if (database === undefined) return [];
+    return andThen(database.key(user, realm), (md5) => (md5 === undefined ? [] : [{ account: user, md5 }]));
   }
 
-  oauthKey(keyId: string): OauthKey | undefined {
-    const row = this.components.database?.oauthKey(keyId);
-    if (row === undefined) return undefined;
-    const length = row.as_rs_alg.toUpperCase() === 'A128GCM' ? 16 : 32;
-    const decoded = Buffer.from(row.ikm_key, 'base64');
-    if (decoded.length < length) return undefined;
-    const { timestamp, lifetime, realm } = row;
-    return {
-      key: decoded.subarray(0, length),
-      realm: realm === null || realm === '' ? undefined : realm,
-      validUntilMs: timestamp > 0 && lifetime > 0 ? 1000 * (timestamp + lifetime) : undefined,
-    };
+  oauthKey(keyId: string): MaybePromise<OauthKey | undefined> {
+    const { database } = this.components;
+    return database === undefined ? undefined : andThen(database.oauthKey(keyId), oauthKeyOf);
   }
 
   /** Credentials of the TURN REST API: `time:name`, the password being an HMAC of it. */
-  private timeLimited(user: string, realm: string): UserKey[] {
+  private timeLimited(user: string, realm: string): MaybePromise<UserKey[]> {
     const { separator, secrets } = this.options;
     const at = user.indexOf(separator);
     const [left, right] = at < 0 ? [user, ''] : [user.slice(0, at), user.slice(at + separator.length)];
@@ -94,11 +86,13 @@ export class Users implements CredentialStore {
     const validUntilMs = 1000 * Number(time);
     if (validUntilMs <= this.components.clock.unixMs()) return [];
     const account = isFirst ? right : left;
-    return [...secrets, ...(this.components.database?.secrets(realm) ?? [])].map((secret) => ({
-      ...keyOf(user, realm, timeLimitedPassword(user, secret)),
-      account,
-      validUntilMs,
-    }));
+    return andThen(this.components.database?.secrets(realm) ?? [], (stored) =>
+      [...secrets, ...stored].map((secret) => ({
+        ...keyOf(user, realm, timeLimitedPassword(user, secret)),
+        account,
+        validUntilMs,
+      })),
+    );
   }
 }
 
@@ -113,5 +107,19 @@ function keyOf(name: string, realm: string, password: string): UserKey {
     account: name,
     md5: longTermKey(name, realm, password),
     sha256: longTermKey(name, realm, password, 'sha256'),
+  };
+}
+
+/** The key of a row; undefined when it is too short for its algorithm. */
+function oauthKeyOf(row: OauthKeyRow | undefined): OauthKey | undefined {
+  if (row === undefined) return undefined;
+  const length = row.as_rs_alg.toUpperCase() === 'A128GCM' ? 16 : 32;
+  const decoded = Buffer.from(row.ikm_key, 'base64');
+  if (decoded.length < length) return undefined;
+  const { timestamp, lifetime, realm } = row;
+  return {
+    key: decoded.subarray(0, length),
+    realm: realm === null || realm === '' ? undefined : realm,
+    validUntilMs: timestamp > 0 && lifetime > 0 ? 1000 * (timestamp + lifetime) : undefined,
   };
 }

@@ -1,0 +1,27 @@
+import { readFile } from 'node:fs/promises';
+import { errorMessage, UsageError } from '@atoll/base';
+import { type HubConfiguration, type OpenPort, openPorts, type ReadyPorts, turnPorts } from '@atoll/hub';
+import { turnConfiguration } from './turn/configuration.js';
+import { readDirectives } from './turn/read-directives.js';
+
+/** The ports of a hub, with the real ones of one that runs when its ready file is named. */
+export async function portsOfHub(
+  configuration: HubConfiguration,
+  readyFile: string | undefined,
+): Promise<readonly OpenPort[]> {
+  return openPorts(configuration, readyFile === undefined ? undefined : await readReadyFile(readyFile));
+}
+
+/** The ports of a TURN server with coturn's configuration. */
+export function portsOfTurnFile(file: string): readonly OpenPort[] {
+  const { given } = readDirectives(['-c', file]);
+  return turnPorts(turnConfiguration(given).server);
+}
+
+async function readReadyFile(path: string): Promise<ReadyPorts> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as ReadyPorts;
+  } catch (cause) {
+    throw new UsageError(`The ready file ${path} cannot be read: ${errorMessage(cause)}`, { cause });
+  }
+}
