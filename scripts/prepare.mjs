@@ -48,8 +48,25 @@ export function needsBuild(root) {
   return readdirSync(join(root, 'packages')).some((name) => {
     const built = join(root, 'packages', name, 'tsconfig.tsbuildinfo');
     if (!existsSync(built)) return existsSync(join(root, 'packages', name, 'tsconfig.json'));
-    return newest(join(root, 'packages', name, 'src')) > statSync(built).mtimeMs;
+    return name === 'web' ? isPageOld(root) : newest(join(root, 'packages', name, 'src')) > statSync(built).mtimeMs;
   });
+}
+
+function isPageOld(root) {
+  const folder = join(root, 'packages/web');
+  const built = join(folder, 'dist/site/index.html');
+  if (!existsSync(built)) return true;
+  const sources = ['index.html', 'vite.config.ts', 'package.json'].map((name) => statSync(join(folder, name)).mtimeMs);
+  return Math.max(newest(join(folder, 'src')), newest(join(folder, 'public')), ...sources) > statSync(built).mtimeMs;
+}
+
+/** Compiles what is out of date, packages first and then the page. Returns whether that went well. */
+export function build(root) {
+  const run = (...args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status === 0;
+  if (!run(join(root, 'node_modules/typescript/bin/tsc'), '-b')) return false;
+  return (
+    !isPageOld(root) || run(join(root, 'node_modules/vite/bin/vite.js'), 'build', 'packages/web', '--logLevel', 'warn')
+  );
 }
 
 function newest(folder) {

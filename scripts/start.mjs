@@ -1,8 +1,8 @@
 // npm start: installs and builds what is missing, then runs the hub. Needs nothing but Node and npm.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installIfNeeded, isNodeRecent, needsBuild, rebuildNative } from './prepare.mjs';
+import { build, installIfNeeded, isNodeRecent, needsBuild, rebuildNative } from './prepare.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 if (!isNodeRecent()) {
@@ -11,13 +11,7 @@ if (!isNodeRecent()) {
 }
 installIfNeeded(root);
 rebuildNative(root);
-if (needsBuild(root)) {
-  const built = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b'], {
-    cwd: root,
-    stdio: 'inherit',
-  });
-  if (built.status !== 0) process.exit(1);
-}
+if (needsBuild(root) && !build(root)) process.exit(1);
 const hub = spawn(process.execPath, [join(root, 'packages/cli/bin/atoll.mjs'), 'up', ...process.argv.slice(2)], {
   stdio: 'inherit',
 });

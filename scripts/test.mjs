@@ -227,7 +227,24 @@ const JAMI = /\/(jami-bootstrap|jami-generations|jami-two-hubs|proxy-jamid|push|
 const hasRing = (name) => existsSync(join(root, 'tests/src', name));
 
 const steps = [
-  { name: 'build', run: () => node([bin('typescript'), '-b'], { limitMs: 3 * MINUTE }) },
+  { name: 'build', run: () => node(['scripts/build.mjs'], { limitMs: 4 * MINUTE }) },
+  {
+    name: 'page',
+    run: () =>
+      node(
+        [
+          bin('svelte-check'),
+          '--workspace',
+          'packages/web',
+          '--tsconfig',
+          './tsconfig.page.json',
+          '--fail-on-warnings',
+        ],
+        {
+          limitMs: 3 * MINUTE,
+        },
+      ),
+  },
   { name: 'native', run: loadNative },
   { name: 'lint', run: () => node([bin('@biomejs/biome'), 'check', '--error-on-warnings', '.']) },
   {

@@ -278,8 +278,18 @@ export class DhtNode implements DhtBackend {
     });
   }
 
+  /** The value with the signature of this node, and a sequence number above that of one that is there. */
+  sign(key: InfoHash, value: Value): Promise<Value> {
+    return this.secure.sign(key, value);
+  }
+
+  /** The value signed by this node and encrypted for a key, which is looked for when only its id is given. */
+  seal(value: Value, to: PublicKey | InfoHash | PkId): Promise<Value> {
+    return this.secure.seal(value, to);
+  }
+
   async putSigned(key: InfoHash, value: Value, options: PutOptions = {}): Promise<Value> {
-    const signed = await this.secure.sign(key, value);
+    const signed = await this.sign(key, value);
     await this.put(key, signed, options);
     return signed;
   }
@@ -290,7 +300,7 @@ export class DhtNode implements DhtBackend {
     to: PublicKey | InfoHash | PkId,
     options: PutOptions = {},
   ): Promise<bigint> {
-    return this.put(key, await this.secure.seal(value, to), options);
+    return this.put(key, await this.seal(value, to), options);
   }
 
   cancelPut(key: InfoHash, id: bigint): boolean {

@@ -109,6 +109,20 @@ export const SETTINGS = {
     value: 'true|false',
     text: 'Find other nodes on the LAN, and be found',
   }),
+  bridge: setting({
+    schema: truth('bridge'),
+    fallback: true,
+    flag: 'bridge',
+    value: 'true|false',
+    text: 'Let Jami apps of before and after 2025 find each other',
+  }),
+  portMap: setting({
+    schema: truth('port-map'),
+    fallback: false,
+    flag: 'port-map',
+    value: 'true|false',
+    text: 'Have the router let people outside reach the hub, while it runs (PCP, NAT-PMP or UPnP)',
+  }),
   hubName: setting({
     schema: text('hub-name'),
     fallback: undefined,
@@ -163,20 +177,6 @@ export const SETTINGS = {
     flag: 'mdns',
     value: 'true|false',
     text: 'Be found as atoll.local, and find other hubs of the LAN',
-  }),
-  bridge: setting({
-    schema: truth('bridge'),
-    fallback: true,
-    flag: 'bridge',
-    value: 'true|false',
-    text: 'Let Jami apps of before and after 2025 find each other',
-  }),
-  portMap: setting({
-    schema: truth('port-map'),
-    fallback: false,
-    flag: 'port-map',
-    value: 'true|false',
-    text: 'Have the router let people outside reach the hub, while it runs (PCP, NAT-PMP or UPnP)',
   }),
   turn: setting({
     schema: truth('turn'),
@@ -233,6 +233,13 @@ export const SETTINGS = {
     flag: 'proxy-client-authority',
     value: 'FILE',
     text: 'Let only clients with a certificate of these authorities (PEM) use the DHT proxy over TLS',
+  }),
+  proxySign: setting({
+    schema: truth('proxy-sign'),
+    fallback: false,
+    flag: 'proxy-sign',
+    value: 'true|false',
+    text: 'Let clients of the DHT proxy have values signed and encrypted with a key of this hub',
   }),
   unifiedPush: setting({
     schema: truth('unified-push'),

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { AtollError, type Logger, systemClock } from '@atoll/base';
 import { DhtNode, Value } from '@atoll/dht';
-import { InfoHash } from '@atoll/identity';
+import { generateIdentity, type Identity, InfoHash, loadIdentity, saveIdentity } from '@atoll/identity';
 import { type BridgeCounts, GenerationBridge } from './bridge/generation-bridge.js';
 import type { HubConfiguration } from './configuration.js';
 import type { HubService } from './supervisor.js';
@@ -27,7 +28,7 @@ export class DhtService implements HubService {
   }
 
   async start(): Promise<Readonly<Record<string, unknown>>> {
-    const { host, dhtPort, network, bootstrap, peerDiscovery, bridge } = this.configuration;
+    const { host, dhtPort, network, bootstrap, peerDiscovery, bridge, proxySign } = this.configuration;
     const node = await DhtNode.open({
       port: dhtPort,
       addresses: host,
@@ -36,6 +37,8 @@ export class DhtService implements HubService {
       peerDiscovery,
       isBootstrap: true,
       statePath: this.statePath,
+      // Of use to clients of the proxy alone; a node without one has nothing that could be stolen.
+      identity: proxySign ? await this.ownIdentity() : undefined,
       logger: this.logger,
       onStored: (stored) => this.bridge?.stored(stored),
     });
@@ -70,6 +73,13 @@ export class DhtService implements HubService {
   /** What the bridge between the generations of Jami does; undefined when it is off. */
   get bridged(): BridgeCounts | undefined {
     return this.bridge?.counts;
+  }
+
+  /** The key pair of the node, made at the first start. */
+  private async ownIdentity(): Promise<Identity> {
+    const path = `${this.statePath}-identity`;
+    if (!existsSync(`${path}.crt`)) await saveIdentity(path, await generateIdentity('Atoll DHT node', Date.now()));
+    return loadIdentity(`${path}.crt`, `${path}.pem`);
   }
 
   async stop(): Promise<void> {

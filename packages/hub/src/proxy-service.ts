@@ -49,7 +49,8 @@ export class ProxyService implements HubService {
       pushSettings(this.configuration, files),
     );
     // The only node of a LAN serves its phones all the same; one that was told of others has to find them.
-    const options = { statePath: state.file('proxy.db'), servesAlone: bootstrap.length === 0 };
+    const servesAlone = bootstrap.length === 0;
+    const options = { statePath: state.file('proxy.db'), servesAlone, isIdentityOpen: this.configuration.proxySign };
     const proxy = new DhtProxy({ node, push, logger }, options);
     this.proxy = proxy;
     const plain = { hosts: host, port: proxyPort };

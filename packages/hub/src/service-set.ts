@@ -4,19 +4,16 @@ import type { ReadyFacts } from './ready-facts.js';
 import type { SettingsFile } from './settings-file.js';
 import { type HubService, Supervisor, type SupervisorParts } from './supervisor.js';
 
-/** Services that people see, and one that serves those. */
-type SetName = ServiceName | 'portMap';
-
 /** All services of a hub, in the order in which they start. */
 export class ServiceSet {
   private readonly parts: SupervisorParts & { readonly settings: SettingsFile };
-  private readonly all = new Map<SetName, { readonly supervisor: Supervisor; readonly isWanted: boolean }>();
+  private readonly all = new Map<ServiceName, { readonly supervisor: Supervisor; readonly isWanted: boolean }>();
 
   constructor(parts: SupervisorParts & { readonly settings: SettingsFile }) {
     this.parts = parts;
   }
 
-  add(name: SetName, isWanted: boolean, make: () => HubService): void {
+  add(name: ServiceName, isWanted: boolean, make: () => HubService): void {
     this.all.set(name, { supervisor: new Supervisor(make, this.parts), isWanted });
   }
 
@@ -36,7 +33,7 @@ export class ServiceSet {
   }
 
   states(): ServiceFacts[] {
-    return [...this.all].flatMap(([name, { supervisor }]) => (name === 'portMap' ? [] : [factsOf(name, supervisor)]));
+    return [...this.all].map(([name, { supervisor }]) => factsOf(name, supervisor));
   }
 
   /**

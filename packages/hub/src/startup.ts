@@ -41,6 +41,8 @@ export interface RunningHub {
   join(): JoinFacts;
   /** A link that opens the operator's page once; undefined when there is a password, or no portal. */
   readonly operatorLink: string | undefined;
+  /** Resolves when the operator has laid down a backup: the next start of the hub goes on from it. */
+  readonly whenRestored: Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -69,7 +71,6 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
   const closing: (() => Promise<void> | void)[] = [() => state.release()];
   const stop = async (): Promise<void> => {
     if (readyFile !== undefined) await rm(readyFile, { force: true });
-    await rm(state.file(RUNNING_FILE), { force: true });
     for (const close of closing.reverse()) await close();
   };
   try {
@@ -92,6 +93,10 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     const history = new FigureHistory(state.file('history.json'), logger);
     await history.restore(unixMs());
 
+    let restored = (): void => {};
+    const whenRestored = new Promise<void>((resolve) => {
+      restored = resolve;
+    });
     let now: ServicesNow = {};
     const measure = new Measure(() => now, nowMs);
     const services = new ServiceSet({ logger, nowMs, unixMs, wait, settings });
@@ -123,10 +128,10 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       log,
       bridge: () => now.dht?.bridged,
       doctor: async (language) => examine(await localTarget(configuration), { language }),
-      backup: () => backUpState(state.path),
-      restore: async (backup) => {
-        const count = await stageRestore(state.path, backup);
-        logger.warn(`A backup of ${count} files takes the place of the state at the next start of the hub.`);
+      backup: () => backUpState(configuration.state),
+      restore: async (file) => {
+        await stageRestore(configuration.state, file);
+        restored();
       },
     };
 
@@ -198,10 +203,12 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       mdns = announced;
       closing.push(() => announced.close());
     }
+    const running = state.file(RUNNING_FILE);
+    closing.push(() => rm(running, { force: true }));
     const told = { ...facts, bootstrap: configuration.bootstrap };
-    await writeAtomically(state.file(RUNNING_FILE), `${JSON.stringify(told, undefined, 2)}\n`);
+    await writeAtomically(running, `${JSON.stringify(told, undefined, 2)}\n`);
     if (readyFile !== undefined) await writeAtomically(readyFile, `${JSON.stringify(facts, undefined, 2)}\n`);
-    return { ready: facts, join: () => joinFacts(join, false), operatorLink: link(), stop };
+    return { ready: facts, join: () => joinFacts(join, false), operatorLink: link(), whenRestored, stop };
   } catch (error) {
     await stop();
     throw error;

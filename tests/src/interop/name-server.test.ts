@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -168,6 +169,32 @@ test('a server that forwards answers for its upstream, also when the way there i
     // What was never asked is not called unknown: nobody knows.
     const ERROR = 3;
     assert.deepEqual(await lookupName(alice, 'unasked'), { result: ERROR, address: '' });
+  } finally {
+    await rm(state, { recursive: true, force: true });
+  }
+});
+
+test('a real Jami daemon registers and finds names over HTTPS, when it believes the certificate', async () => {
+  const state = await mkdtemp(join(tmpdir(), 'atoll-state-'));
+  await using lan = await Lan.create({ hosts: 3 });
+  const [a, b, h] = [lan.host(0), lan.host(1), lan.host(2)];
+  try {
+    const [certificate, privateKey] = [join(state, 'hub.crt'), join(state, 'hub.key')];
+    const key = ['-newkey', 'rsa:2048', '-nodes', '-keyout', privateKey, '-subj', '/CN=hub'];
+    const subject = ['-addext', `subjectAltName=IP:${h.address}`, '-out', certificate, '-days', '2'];
+    execFileSync('openssl', ['req', '-x509', ...key, ...subject], { stdio: 'ignore' });
+    const secured = ['--certificate', certificate, '--private-key', privateKey];
+    await using hub = await readyHub(h, join(state, 'hub'), ...secured);
+    const bootstrap = `${h.address}:4222`;
+    const settings = { 'RingNS.uri': `https://${h.address}:8001` };
+    const env = { CA_ROOT_FILE: certificate };
+    await using alice = await Jamid.start(a, { displayName: 'alice', bootstrap, settings, env });
+    await using bob = await Jamid.start(b, { displayName: 'bob', bootstrap, settings });
+    assert.equal(await registerName(alice, 'alice'), REGISTERED);
+    assert.deepEqual(await lookupName(alice, 'alice'), { result: FOUND, address: await alice.uri() });
+    const ERROR = 3;
+    assert.deepEqual(await lookupName(bob, 'alice'), { result: ERROR, address: '' }, 'not believed');
+    await hub.stop();
   } finally {
     await rm(state, { recursive: true, force: true });
   }

@@ -1,5 +1,6 @@
 import { fixedSettings, jsonLogger, type RunningHub, readConfiguration, startHub, textLogger } from '@atoll/hub';
 import { nativeDatagram } from '@atoll/udp';
+import { webFiles } from '@atoll/web';
 import { Command } from 'commander';
 import { givenSettings, type HubOptions, withHubSettings, withServiceSwitches } from '../hub-settings.js';
 import type { Messages } from '../messages/en.js';
@@ -37,12 +38,16 @@ function hubCommand(name: string, description: string, only: readonly string[] |
       const messages = messagesFor(process.env);
       const stopped = stopSignal();
       const { readyFile } = options;
-      const hub = await startHub(configuration, { version: VERSION, readyFile, logger, only, fixed });
-      if (options.json) logger.info('ready', { ...hub.ready });
-      else process.stdout.write(welcome(hub, messages));
-      await stopped;
-      if (!options.json) process.stderr.write(`${messages.stopping}\n`);
-      await hub.stop();
+      const hubOptions = { version: VERSION, readyFile, logger, only, fixed, portalFiles: webFiles };
+      let isStopped = false;
+      while (!isStopped) {
+        const hub = await startHub(configuration, hubOptions);
+        if (options.json) logger.info('ready', { ...hub.ready });
+        else process.stdout.write(welcome(hub, messages));
+        isStopped = await Promise.race([stopped.then(() => true), hub.whenRestored.then(() => false)]);
+        if (!options.json) process.stderr.write(`${isStopped ? messages.stopping : messages.startingAgain}\n`);
+        await hub.stop();
+      }
     });
 }
 

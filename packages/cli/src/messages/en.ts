@@ -18,15 +18,7 @@ export const en = {
   howToStop: 'Stop with Ctrl-C.',
   slower: 'Network packets are handled one by one, which is slower:',
   stopping: 'Stopping …',
-  portalLabel: 'Portal',
-  joinAt: 'Everything to join, with a QR code, is on the page',
-  operatorLabel: 'Operator’s page (this link works once)',
-  serviceOff: 'off',
-  serviceWell: 'well',
-  serviceUnwell: 'does not answer',
-  restarts: (count: number) => `started again ${count} times`,
-  figures: (nodes: number, values: number, clients: number, allocations: number) =>
-    `nodes ${nodes}, values ${values}, proxy clients ${clients}, TURN allocations ${allocations}`,
+  startingAgain: 'Starting again from the backup …',
   firewall: {
     heading: 'These ports have to be open on this machine:',
     none: 'Nothing has to be open: the services listen on this machine alone.',
@@ -109,6 +101,15 @@ export const en = {
     },
     carries: (rate: number, calls: number) => `carries at least ${rate} Mbit/s each way: ${calls} video calls at once`,
   },
+  portalLabel: 'Portal',
+  joinAt: 'Everything to join, with a QR code, is on the page',
+  operatorLabel: 'Operator’s page (this link works once)',
+  serviceOff: 'off',
+  serviceWell: 'well',
+  serviceUnwell: 'does not answer',
+  restarts: (count: number) => `started again ${count} times`,
+  figures: (nodes: number, values: number, clients: number, allocations: number) =>
+    `nodes ${nodes}, values ${values}, proxy clients ${clients}, TURN allocations ${allocations}`,
 };
 
 /** The keys of every language. */

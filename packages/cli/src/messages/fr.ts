@@ -13,16 +13,8 @@ export const fr: Messages = {
   otherAddresses: 'On le joint aussi à',
   howToStop: 'Ctrl-C pour arrêter.',
   slower: 'Les paquets réseau sont traités un par un, ce qui est plus lent :',
+  startingAgain: 'Redémarrage à partir de la sauvegarde…',
   stopping: 'Arrêt …',
-  portalLabel: 'Portail',
-  joinAt: 'Tout pour se joindre au réseau, avec un code QR, est sur la page',
-  operatorLabel: 'Page de l’exploitant (ce lien ne sert qu’une fois)',
-  serviceOff: 'arrêté',
-  serviceWell: 'en ordre',
-  serviceUnwell: 'ne répond pas',
-  restarts: (count) => `relancé ${count} fois`,
-  figures: (nodes, values, clients, allocations) =>
-    `nœuds ${nodes}, valeurs ${values}, clients du mandataire ${clients}, allocations TURN ${allocations}`,
   firewall: {
     heading: 'Ces ports doivent être ouverts sur cette machine :',
     none: 'Rien ne doit être ouvert : les services n’écoutent que sur cette machine.',
@@ -105,4 +97,13 @@ export const fr: Messages = {
     },
     carries: (rate, calls) => `porte au moins ${rate} Mbit/s dans chaque sens : ${calls} appels vidéo à la fois`,
   },
+  portalLabel: 'Portail',
+  joinAt: 'Tout pour se joindre au réseau, avec un code QR, est sur la page',
+  operatorLabel: 'Page de l’exploitant (ce lien ne sert qu’une fois)',
+  serviceOff: 'arrêté',
+  serviceWell: 'en ordre',
+  serviceUnwell: 'ne répond pas',
+  restarts: (count) => `relancé ${count} fois`,
+  figures: (nodes, values, clients, allocations) =>
+    `nœuds ${nodes}, valeurs ${values}, clients du mandataire ${clients}, allocations TURN ${allocations}`,
 };

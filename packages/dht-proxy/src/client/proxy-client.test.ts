@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
+import { silentLogger, systemClock, systemRandom } from '@atoll/base';
 import { createTestNetwork, Field, Query, type TestNetwork, Value } from '@atoll/dht';
 import type { HttpServer } from '@atoll/http';
 import { generateIdentity, InfoHash } from '@atoll/identity';
+import { DirectPushService } from '../push/direct-push-service.js';
+import { pushSettings } from '../push/push-options.js';
 import { DhtProxy } from '../server/dht-proxy.js';
 import { openProxyServer } from '../server/proxy-server.js';
 import { ProxyClient } from './proxy-client.js';
@@ -25,8 +33,8 @@ interface OpenProxy {
   close(): Promise<void>;
 }
 
-async function openProxy(port = 0): Promise<OpenProxy> {
-  const proxy = new DhtProxy({ node: () => network.nodes[1] }, { heartbeatSeconds: 1 });
+async function openProxy(port = 0, push?: DirectPushService): Promise<OpenProxy> {
+  const proxy = new DhtProxy({ node: () => network.nodes[1], push }, { heartbeatSeconds: 1 });
   await proxy.start();
   const server = await openProxyServer(proxy, { listen: [{ hosts: ['127.0.0.1'], port }] });
   const close = async (): Promise<void> => {
@@ -207,4 +215,58 @@ test('a listen changes from UDP to a proxy and back without losing or doubling a
   controller.abort();
   await Promise.all([hearing, hearingBeside]);
   await open.close();
+});
+
+test('a client that sleeps hears by the pushes of its proxy, in the form that a phone gets them', async () => {
+  const key = InfoHash.of('pushed');
+  let hand = (_data: Record<string, string>): void => {};
+  // What an operator's gateway passes on to the phones, as push services do: all members as strings.
+  const gateway = createHttpServer(async (request, response) => {
+    const { notifications } = JSON.parse(await text(request)) as { notifications: { data: Record<string, unknown> }[] };
+    response.end('{"success":"ok"}');
+    for (const { data } of notifications) {
+      hand(Object.fromEntries(Object.entries(data).map(([name, member]) => [name, String(member)])));
+    }
+  });
+  await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
+  const address = gateway.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const folder = await mkdtemp(join(tmpdir(), 'atoll-pushed-'));
+  const push = new DirectPushService(
+    { clock: systemClock, random: systemRandom, logger: silentLogger, ownPorts: () => [] },
+    pushSettings(
+      { pushServer: `127.0.0.1:${address.port}` },
+      { databasePath: ':memory:', vapidKeyPath: join(folder, 'push-key.pem') },
+    ),
+  );
+  const open = await openProxy(0, push);
+  const [one] = network.nodes;
+  assert.ok(one);
+  const owner = { token: 'phone', clientId: 'account', platform: 'android', topic: '' } as const;
+  const client = new ProxyClient({ proxies: open.url, push: owner });
+  const controller = new AbortController();
+  const story = new Story();
+  try {
+    hand = (data) => client.pushReceived(data);
+    const hearing = story.hear(client.listen(key, { signal: controller.signal }));
+    await one.put(key, Value.plain({ id: 1n, data: 'a' }));
+    await story.is('+1');
+    await one.put(key, Value.plain({ id: 2n, data: 'b' }));
+    await story.is('+1', '+2');
+    for (const node of network.nodes) node.core.storage.remove(key, 1n);
+    await story.is('+1', '+2', '-1');
+    // Meant for the session of before, as after a new start of the app.
+    client.pushReceived({ s: 'another', key: key.toString(), exp: '2' });
+    client.pushReceived({ key: 'no key', exp: 'no id' });
+    await one.put(key, Value.plain({ id: 3n, data: 'c' }));
+    await story.is('+1', '+2', '-1', '+3');
+    controller.abort();
+    await hearing;
+  } finally {
+    await client.close();
+    await open.close();
+    gateway.close();
+    gateway.closeAllConnections();
+    await rm(folder, { recursive: true });
+  }
 });

@@ -51,18 +51,18 @@ export async function handleOwnPut(context: RequestContext, key: InfoHash, kind:
     answer(exchange, 400, NO_DESTINATION);
     return;
   }
+  const named = withSomeId(decoded.value);
+  let own: Value;
   try {
-    const named = withSomeId(decoded.value);
-    const stored = kind === 'sign' ? await node.putSigned(key, named) : await sealed(node, key, named, decoded.to);
-    answer(exchange, 200, `${encodeValueJson(stored)}\n`);
+    own = kind === 'sign' ? await node.sign(key, named) : await node.seal(named, decoded.to);
   } catch {
+    // The recipient's key is nowhere to be found.
     answer(exchange, 502, PUT_FAILED);
+    return;
   }
-}
-
-async function sealed(node: DhtNode, key: InfoHash, value: Value, to: InfoHash): Promise<Value> {
-  await node.putEncrypted(key, value, to);
-  return value;
+  const isStored = await store(proxy, address, node, key, own, false);
+  if (isStored) answer(exchange, 200, `${encodeValueJson(kind === 'sign' ? own : named)}\n`);
+  else answer(exchange, 502, PUT_FAILED);
 }
 
 function refusalOf(

@@ -8,7 +8,7 @@
  * | `GET /api/network` | everyone | {@link NetworkFacts} |
  * | `GET /api/history?hours=24` | everyone | {@link History} |
  * | `GET /api/reach` | everyone | {@link ReachFacts}: what the hub sees of this very device |
- * | `GET /api/why?of=NAME-OR-ID&to=NAME-OR-ID` | everyone | {@link Findings}: why these two do not meet |
+ * | `GET /api/why?of=NAME-OR-ID&to=NAME-OR-ID&language=en` | everyone | {@link Findings}: why these two do not meet |
  * | `POST /api/session` `{"password"}` or `{"link"}` | everyone, rate limited | {@link Session} and a cookie |
  * | `DELETE /api/session` | operator | 204 |
  * | `GET /api/operator` | operator | {@link OperatorFacts} |
@@ -19,10 +19,10 @@
  * | `GET`, `POST` `{"name"}` `/api/operator/reserved-names`, `DELETE /api/operator/reserved-names/NAME` | operator | string[] |
  * | `GET`, `PATCH` `/api/operator/settings` | operator | {@link SettingFacts}[]; a change is kept and takes effect as it says |
  * | `GET /api/operator/backup` | operator | the backup file of the whole state |
- * | `POST /api/operator/restore` (the file as body) | operator | 204; the hub's next start is from it |
+ * | `POST /api/operator/restore` (the file as body) | operator | 204; the hub starts again from it |
  * | `POST /api/operator/certificate` `{"certificate","key"}` (PEM) | operator | {@link CertificateFacts} |
  * | `GET /api/operator/log?after=CURSOR` | operator | {@link LogPage} |
- * | `GET /api/operator/doctor` | operator | {@link Findings} |
+ * | `GET /api/operator/doctor?language=en` | operator | {@link Findings} |
  *
  * Everything but GET needs the header `X-Atoll: 1`, which a foreign page cannot send. A PATCH of settings is
  * `{"key": value, …}`, and `null` takes a change back; lists of names and users are answered anew after each change. A
@@ -70,7 +70,7 @@ export interface JoinFacts {
   readonly isSecure: boolean;
 }
 
-export type ServiceName = 'dht' | 'proxy' | 'names' | 'turn' | 'portal';
+export type ServiceName = 'dht' | 'proxy' | 'names' | 'turn' | 'portal' | 'portMap';
 
 export interface ServiceFacts {
   readonly name: ServiceName;

@@ -3,14 +3,14 @@ import { type Exchange, type Handler, HttpError, type Router } from '@atoll/http
 import type { NameStore } from '@atoll/name-server';
 import type { ServiceName } from './api.js';
 import type { Portal } from './portal.js';
-import { NO_STORE, notThere } from './public-routes.js';
+import { languageOf, NO_STORE, notThere } from './public-routes.js';
 import { MAX_PASSWORD_CHARACTERS, MIN_PASSWORD_CHARACTERS } from './sessions.js';
 
 const MAX_BODY_BYTES = 64 * 1024;
 const MAX_CERTIFICATE_BYTES = 256 * 1024;
-/** A backup that is laid in, and how long it may take to come, ms. */
-const MAX_BACKUP_BYTES = 256 * 1024 * 1024;
-const BACKUP_MS = 10 * 60_000;
+/** A backup is held in memory while it is checked: a million names have 200 MB. */
+const MAX_BACKUP_BYTES = 512 * 1024 * 1024;
+const MAX_BACKUP_MS = 10 * 60_000;
 const NAMES_PER_PAGE = 100;
 const USER_NAME = /^[\w.@+-]{1,64}$/;
 const BY = 'operator portal';
@@ -125,16 +125,13 @@ export function addOperatorRoutes(router: Router, portal: Portal): void {
     const { backup } = parts;
     if (backup === undefined) throw notThere('backups');
     const name = `atoll-${new Date(parts.unixMs()).toISOString().slice(0, 10)}.backup`;
-    exchange.send(200, 'application/octet-stream', await backup(), [
-      'Content-Disposition',
-      `attachment; filename="${name}"`,
-      ...NO_STORE,
-    ]);
+    const disposition = ['Content-Disposition', `attachment; filename="${name}"`];
+    exchange.send(200, 'application/octet-stream', await backup(), [...disposition, ...NO_STORE]);
   });
   on('POST', '/api/operator/restore', async (exchange) => {
     const { restore } = parts;
     if (restore === undefined) throw notThere('restoring backups');
-    await restore(await exchange.body({ maxBytes: MAX_BACKUP_BYTES, maxMs: BACKUP_MS }));
+    await restore(await exchange.body({ maxBytes: MAX_BACKUP_BYTES, maxMs: MAX_BACKUP_MS }));
     exchange.sendNothing(204);
   });
 
@@ -152,8 +149,7 @@ export function addOperatorRoutes(router: Router, portal: Portal): void {
   on('GET', '/api/operator/doctor', async (exchange) => {
     const { doctor } = parts;
     if (doctor === undefined) throw notThere('a doctor');
-    const isFrench = /^\s*fr\b/i.test(String(exchange.request.headers['accept-language'] ?? ''));
-    exchange.sendJson(200, await doctor(isFrench ? 'fr' : 'en'), NO_STORE);
+    exchange.sendJson(200, await doctor(languageOf(exchange)), NO_STORE);
   });
 }
 

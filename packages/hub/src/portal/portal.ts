@@ -54,10 +54,10 @@ export interface PortalComponents {
   readonly log: LogRing;
   readonly bridge?: (() => NetworkFacts['bridge']) | undefined;
   readonly doctor?: ((language: DoctorLanguage) => Promise<Findings>) | undefined;
-  readonly why?: ((of: string, to: string) => Promise<Findings>) | undefined;
+  readonly why?: ((of: string, to: string, language: DoctorLanguage) => Promise<Findings>) | undefined;
   readonly backup?: (() => Promise<Buffer>) | undefined;
-  /** Resolves when the hub's next start will be from the backup. */
-  readonly restore?: ((backup: Buffer) => Promise<void>) | undefined;
+  /** Resolves when the hub will start again from the file. */
+  readonly restore?: ((file: Buffer) => Promise<void>) | undefined;
 }
 
 /** What the routes of the portal have in common: who may, and the facts. */

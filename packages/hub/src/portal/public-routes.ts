@@ -1,4 +1,5 @@
 import { type Exchange, HttpError, type Router } from '@atoll/http';
+import type { DoctorLanguage } from '../doctor/finding.js';
 import type { Portal } from './portal.js';
 import { MAX_PASSWORD_CHARACTERS } from './sessions.js';
 
@@ -28,7 +29,7 @@ export function addPublicRoutes(router: Router, portal: Portal): void {
         throw new HttpError(400, 'PORTAL_WHY_WHOM', 'of and to each take a user name or a Jami id.');
       }
       portal.limitCostly(exchange);
-      exchange.sendJson(200, await why(of, to), NO_STORE);
+      exchange.sendJson(200, await why(of, to, languageOf(exchange)), NO_STORE);
     })
     .on('POST', '/api/session', async (exchange) => {
       portal.requireSecure(exchange);
@@ -91,6 +92,11 @@ export const NO_STORE = ['Cache-Control', 'no-store'] as const;
 /** 501: this hub was built without that. */
 export function notThere(what: string): HttpError {
   return new HttpError(501, 'PORTAL_NOT_BUILT_IN', `This hub was built without ${what}.`);
+}
+
+/** In which language the page wants sentences. */
+export function languageOf({ query }: Exchange): DoctorLanguage {
+  return query.get('language') === 'fr' ? 'fr' : 'en';
 }
 
 function isQuestion(text: string | undefined): text is string {

@@ -18,6 +18,8 @@ export interface JamidOptions {
   readonly bootstrap: string;
   /** Further account settings by Jami's keys, e.g. `DHT.publicInCalls`, `Account.peerDiscovery`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Environment of the daemon, e.g. `CA_ROOT_FILE`: authorities (PEM) of HTTPS servers that it believes. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -73,7 +75,7 @@ export class Jamid {
       '--print-address=1',
     ]);
     await busDaemon.waitForOutput(/unix:path=/, 10_000);
-    const running = await runDaemon(host, folder);
+    const running = await runDaemon(host, folder, options.env);
     const account = await createAccount(running.bus, options);
     const jamid = new Jamid(host, folder, options, account, running, busDaemon, remove);
     try {
@@ -112,7 +114,7 @@ export class Jamid {
     const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => !((line.split(':')[0] ?? '') in saved));
     for (const [name, value] of Object.entries(saved)) lines.unshift(`${name}: ${JSON.stringify(value)}`);
     await writeFile(path, lines.join('\n'));
-    this.running = await runDaemon(this.host, this.folder);
+    this.running = await runDaemon(this.host, this.folder, this.options.env);
     await this.waitForState('REGISTERED');
   }
 
@@ -235,7 +237,7 @@ interface RunningDaemon {
 }
 
 /** The daemon of a home folder, once it has taken its name on the bus. */
-async function runDaemon(host: Host, folder: string): Promise<RunningDaemon> {
+async function runDaemon(host: Host, folder: string, env: JamidOptions['env'] = {}): Promise<RunningDaemon> {
   const busPath = join(folder, 'bus');
   const daemon = host.spawn('/usr/libexec/jamid', ['-c', '-d', '-p'], {
     HOME: folder,
@@ -244,6 +246,7 @@ async function runDaemon(host: Host, folder: string): Promise<RunningDaemon> {
     XDG_DATA_HOME: join(folder, 'data'),
     XDG_CACHE_HOME: join(folder, 'cache'),
     DBUS_SESSION_BUS_ADDRESS: `unix:path=${busPath}`,
+    ...env,
   });
   const bus = await SessionBus.connect(busPath);
   const hasName = async (): Promise<boolean> =>
