@@ -27,6 +27,10 @@ const PEERS = [
   'iptables',
   'ufw',
   'firewalld',
+  'systemd',
+  'miniupnpd-nftables',
+  'miniupnpc',
+  'iputils-ping',
 ];
 const MINUTE = 60_000;
 let passed = 0;

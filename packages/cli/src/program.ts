@@ -6,6 +6,7 @@ import { doctorCommand } from './commands/doctor.js';
 import { firewallCommand } from './commands/firewall.js';
 import { namesCommand } from './commands/names.js';
 import { portmapCommand } from './commands/portmap.js';
+import { serviceCommand } from './commands/service.js';
 import { turnadminCommand, turnCommand } from './commands/turn.js';
 import { proxyCommand, upCommand } from './commands/up.js';
 import { VERSION } from './version.js';
@@ -35,6 +36,7 @@ export async function runProgram(): Promise<0 | 1> {
     firewallCommand(),
     portmapCommand(),
     doctorCommand(),
+    serviceCommand(),
   ];
   for (const command of commands) {
     for (const each of [command, ...command.commands]) {

@@ -192,6 +192,13 @@ export const SETTINGS = {
     value: 'N',
     text: 'UDP and TCP port of the TURN server; 0 lets the system choose',
   }),
+  turnTlsPort: setting({
+    schema: whole(0, 65_535, 'turn-tls-port takes a number from 0 to 65535'),
+    fallback: 5349,
+    flag: 'turn-tls-port',
+    value: 'N',
+    text: 'TCP and UDP port of the TURN server over TLS and DTLS, opened with --certificate; 0 lets the system choose',
+  }),
   proxy: setting({
     schema: truth('proxy'),
     fallback: true,

@@ -1,16 +1,12 @@
 import { errorMessage, type Logger } from '@atoll/base';
-import { type AddressKind, addressKind, findGateway, type Mapping, PortMapper } from '@atoll/port-mapping';
+import { findGateway, type Mapping, PortMapper, type WayOutside, wayOutside } from '@atoll/port-mapping';
 import { isMappable, type OpenPort, PORT_PURPOSES } from './firewall/open-ports.js';
 import { PortMapMemory } from './port-map-memory.js';
 import type { StateDirectory } from './state-directory.js';
 import type { HubService } from './supervisor.js';
 
 /** What the ready file says of port mapping; `problem` where it came to nothing, which is tried again all the time. */
-export interface PortMapFacts {
-  readonly router?: string;
-  readonly method?: string;
-  readonly externalAddress?: string;
-  readonly externalAddressKind?: AddressKind;
+export interface PortMapFacts extends Partial<WayOutside> {
   readonly mappings: readonly Mapping[];
   readonly problem?: string;
 }
@@ -60,16 +56,12 @@ export class PortMapService implements HubService {
   }
 
   private async facts({ router, mappings, problem }: PortMapper): Promise<PortMapFacts> {
-    if (router === undefined) return { mappings, ...(problem === undefined ? {} : { problem: problem.message }) };
-    const { address, method } = router;
-    const external = await router.externalAddress().catch(() => undefined);
-    if (external === undefined) return { router: address, method, mappings };
-    const kind = addressKind(external);
-    if (kind !== 'public') {
-      this.parts.logger.warn(
-        `The router ${address} is not on the Internet itself (${external}): “atoll portmap list” says what to do.`,
-      );
+    const said = problem === undefined ? { mappings } : { mappings, problem: problem.message };
+    if (router === undefined) return said;
+    const way = await wayOutside(router);
+    if (way.next !== 'internet') {
+      this.parts.logger.warn(`The router ${way.router} is not on the Internet itself: “atoll portmap list” says more.`);
     }
-    return { router: address, method, externalAddress: external, externalAddressKind: kind, mappings };
+    return { ...way, ...said };
   }
 }

@@ -152,7 +152,14 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       return service;
     });
     services.add('turn', configuration.turn, () => {
-      const turn = new TurnService({ state, logger, users: turnUsers }, configuration, addresses());
+      const parts = {
+        state,
+        logger,
+        users: turnUsers,
+        certificate: certificate && (() => certificate.current()),
+        addressesNow: configuration.host.length > 0 ? undefined : lanAddresses,
+      };
+      const turn = new TurnService(parts, configuration, addresses());
       now = { ...now, turn };
       return turn;
     });

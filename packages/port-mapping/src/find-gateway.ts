@@ -29,7 +29,10 @@ export async function findGateway({ address, methods = ALL, key }: FindOptions):
     );
   }
   const local = await localAddress(router);
-  const upnp = local !== undefined && methods.includes('upnp') ? UpnpGateway.find(local, address) : undefined;
+  const upnp =
+    local !== undefined && methods.includes('upnp')
+      ? UpnpGateway.find(local, router, address !== undefined)
+      : undefined;
   const found = (await PortControl.find(router, key, methods)) ?? (await upnp);
   if (found !== undefined) return found;
   throw new AtollError(

@@ -1,4 +1,4 @@
-import { type AtollError, errorMessage, type Logger } from '@atoll/base';
+import { errorCode, errorMessage, type Logger } from '@atoll/base';
 import { openMulticastSocket } from '@atoll/udp';
 import type { Gateway, Mapping, Transport } from './gateway.js';
 import { ANNOUNCEMENT_GROUP, ANNOUNCEMENT_PORT } from './wire/nat-pmp.js';
@@ -43,7 +43,7 @@ export class PortMapper {
   private isStopped = false;
   private announcements: { close(): Promise<void> } | undefined;
   /** Why the last round failed. */
-  problem: AtollError | Error | undefined;
+  problem: Error | undefined;
 
   constructor(options: MapperOptions) {
     this.options = options;
@@ -87,8 +87,8 @@ export class PortMapper {
       (error: Error) => {
         if (this.problem?.message !== error.message) this.options.logger.warn(`Ports are not mapped: ${error.message}`);
         this.problem = error;
-        // Another router may stand there by now.
-        this.gateway = undefined;
+        // Another router may stand there by now, but for one that answers that it will not.
+        if (errorCode(error) !== 'PORT_MAP_REFUSED') this.gateway = undefined;
         this.arm(RETRY_MS);
       },
     );

@@ -35,15 +35,16 @@ export class UpnpGateway implements Gateway {
   }
 
   /**
-   * Looks for a router on the link of `local`: at `address` where one is named, else anywhere. Only private addresses
-   * are believed, and only what they say of themselves.
+   * Looks for a router on the link of `local`, at `preferred` first, or with `isOnly` there alone. Only private
+   * addresses are believed, and only what they say of themselves.
    */
   static async find(
     local: string,
-    address: string | undefined,
+    preferred: string,
+    isOnly: boolean,
     random: RandomSource = systemRandom,
   ): Promise<Gateway | undefined> {
-    const locations = await search(local, address);
+    const locations = await search(local, preferred, isOnly);
     for (const location of locations) {
       try {
         const { status, text } = await exchange(location, { method: 'GET' });
@@ -184,8 +185,8 @@ function place({
   return { NewRemoteHost: '', NewExternalPort: externalPort, NewProtocol: transport.toUpperCase() };
 }
 
-/** Where routers on the link describe themselves; only the one at `wanted`, where it is given. */
-function search(local: string, wanted: string | undefined): Promise<URL[]> {
+/** Where routers on the link describe themselves; the others are heard when the preferred one is silent. */
+function search(local: string, preferred: string, isOnly: boolean): Promise<URL[]> {
   const socket = createSocket('udp4');
   return new Promise((resolve) => {
     const found = new Map<string, URL>();
@@ -207,9 +208,11 @@ function search(local: string, wanted: string | undefined): Promise<URL[]> {
       if (location === undefined || !URL.canParse(location) || found.size >= MAX_DEVICES) return;
       const url = new URL(location);
       if (url.protocol !== 'http:' || url.hostname !== address || addressKind(address) !== 'private') return;
-      if (wanted !== undefined && address !== wanted) return;
-      found.set(url.href, url);
-      if (wanted !== undefined) end();
+      if (address === preferred) {
+        found.clear();
+        found.set(url.href, url);
+        end();
+      } else if (!isOnly) found.set(url.href, url);
     });
     socket.bind(0, local, () => {
       socket.setMulticastInterface(local);

@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { AtollError, errorCode, errorMessage } from '@atoll/base';
 
+/** Files, or their text as PEM. */
 export interface CertificateFiles {
   readonly certificate: string;
   readonly privateKey: string;
@@ -25,18 +26,19 @@ export interface LoadedCertificate {
 export function loadCertificate(files: CertificateFiles, nowMs: number): LoadedCertificate {
   const cert = readSecret(files.certificate, 'certificate');
   const key = readSecret(files.privateKey, 'private key');
+  const [certificateName, keyName] = [nameOf(files.certificate), nameOf(files.privateKey)];
   let parsed: X509Certificate;
   try {
     parsed = new X509Certificate(cert);
   } catch (cause) {
-    throw unusable(`The certificate ${files.certificate} is no PEM certificate`, cause);
+    throw unusable(`The certificate ${certificateName} is no PEM certificate`, cause);
   }
   const validUntilMs = Date.parse(parsed.validTo);
   if (validUntilMs <= nowMs) {
-    throw unusable(`The certificate ${files.certificate} expired on ${parsed.validTo}; renew it`, undefined);
+    throw unusable(`The certificate ${certificateName} expired on ${parsed.validTo}; renew it`, undefined);
   }
   if (Date.parse(parsed.validFrom) > nowMs) {
-    throw unusable(`The certificate ${files.certificate} is not valid before ${parsed.validFrom}`, undefined);
+    throw unusable(`The certificate ${certificateName} is not valid before ${parsed.validFrom}`, undefined);
   }
   const loaded = {
     cert,
@@ -48,14 +50,23 @@ export function loadCertificate(files: CertificateFiles, nowMs: number): LoadedC
     createSecureContext(loaded);
   } catch (cause) {
     throw unusable(
-      `The private key ${files.privateKey} cannot be used with the certificate ${files.certificate}: ${errorMessage(cause)}`,
+      `The private key ${keyName} cannot be used with the certificate ${certificateName}: ${errorMessage(cause)}`,
       cause,
     );
   }
   return loaded;
 }
 
+function isPem(text: string): boolean {
+  return text.includes('-----BEGIN ');
+}
+
+function nameOf(file: string): string {
+  return isPem(file) ? 'given as PEM' : file;
+}
+
 function readSecret(path: string, what: string): string {
+  if (isPem(path)) return path;
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {

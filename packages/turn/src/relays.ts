@@ -29,10 +29,10 @@ export interface RelayComponents {
 
 /** Opens the sockets of relayed transport addresses. */
 export class Relays implements RelayFactory {
-  readonly families: ReadonlySet<Family>;
   private readonly group: DatagramGroup;
   private readonly random: RandomSource;
   private readonly options: RelayOptions;
+  private readonly listening: Set<string>;
   private readonly ports: RelayPorts;
   private readonly tcpPorts: RelayPorts;
 
@@ -42,8 +42,22 @@ export class Relays implements RelayFactory {
     this.options = options;
     this.ports = new RelayPorts(components, options);
     this.tcpPorts = new RelayPorts(components, options);
-    const all = options.addresses.length > 0 ? options.addresses : options.listening;
-    this.families = new Set(all.map((address): Family => (address.includes(':') ? 6 : 4)));
+    this.listening = new Set(options.listening);
+  }
+
+  get families(): ReadonlySet<Family> {
+    const { addresses } = this.options;
+    const all = addresses.length > 0 ? addresses : [...this.listening];
+    return new Set(all.map((address): Family => (address.includes(':') ? 6 : 4)));
+  }
+
+  /** The server listens at a further address. */
+  addAddress(address: string): void {
+    this.listening.add(address);
+  }
+
+  removeAddress(address: string): void {
+    this.listening.delete(address);
   }
 
   get canForbidFragments(): boolean {
@@ -148,7 +162,7 @@ export class Relays implements RelayFactory {
     const own = this.options.addresses.filter((address) => address.includes(':') === (family === 6));
     if (own.length > 0) return own[this.random.uint32() % own.length];
     if (near.family === family) return near.host;
-    return this.options.listening.find((address) => address.includes(':') === (family === 6));
+    return [...this.listening].find((address) => address.includes(':') === (family === 6));
   }
 
   private seen(local: Endpoint): Endpoint {

@@ -6,7 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Endpoint, silentLogger, systemClock } from '@atoll/base';
-import { Attribute, decodeMessage, longTermKey, MessageWriter, Method, StreamFramer, StunMessage } from '@atoll/stun';
+import {
+  Attribute,
+  decodeMessage,
+  longTermKey,
+  MessageWriter,
+  Method,
+  StreamFramer,
+  StunMessage,
+  userhash,
+} from '@atoll/stun';
 import {
   encryptAdminPassword,
   formatAddressRange,
@@ -271,6 +280,26 @@ test('time-limited users, several secrets, either order of time and name', async
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('users of a store are found by their hash, those too that were added later', async () => {
+  const database = TurnDatabase.openFile(':memory:');
+  await database.setKey('alice', 'ring', KEY);
+  let nowMs = 0;
+  const clock = { nowMs: () => nowMs, unixMs: () => nowMs };
+  const store = new Users(
+    { clock, database },
+    { realm: 'ring', users: [{ name: 'ring', password: 'ring' }], usesSecrets: false, secrets: [], separator: ':' },
+  );
+  const find = async (name: string): Promise<string | undefined> => store.userOf?.(userhash(name, 'ring'), 'ring');
+  assert.equal(await find('alice'), 'alice');
+  assert.equal(await find('ring'), 'ring');
+  await database.setKey('bob', 'ring', KEY);
+  assert.equal(await find('bob'), undefined, 'the names are not read for every hash');
+  nowMs = 6000;
+  assert.equal(await find('bob'), 'bob');
+  assert.equal(await store.userOf?.(userhash('alice', 'other'), 'other'), undefined);
+  await database.close();
 });
 
 test('the user store keeps users, secrets, origins, options, admins and peers', async () => {

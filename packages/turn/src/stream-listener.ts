@@ -17,6 +17,8 @@ const HANDSHAKE_MS = 10_000;
 /** Bytes in front of a PROXY header's end. */
 const MAX_PROXY_BYTES = 4200;
 const SWEEP_MS = 5000;
+/** First byte of a TLS handshake; no STUN method begins with it. */
+const TLS_HANDSHAKE = 0x16;
 
 interface Connection {
   readonly socket: Socket;
@@ -33,6 +35,8 @@ export interface StreamListenerOptions {
   readonly port: number;
   /** TLS with this certificate; plain TCP without. */
   readonly tls?: SecureContextOptions & { readonly requestCert?: boolean; readonly rejectUnauthorized?: boolean };
+  /** A plain listener takes clients that begin with a TLS handshake as well, as coturn does. */
+  readonly alsoTls?: StreamListenerOptions['tls'];
   /** The first bytes are a PROXY protocol header. */
   readonly expectsProxyHeader?: boolean;
   /** How long a connection may be without an allocation, ms. */
@@ -46,6 +50,8 @@ export class StreamListener implements ClientListener {
   readonly local: Endpoint;
   private port: ListenerPort | undefined;
   private readonly server: Server | TlsServer;
+  /** Never listens: shakes hands on connections of the plain listener. */
+  private readonly upgrader: TlsServer | undefined;
   private readonly options: StreamListenerOptions;
   private readonly connections = new Map<string, Connection>();
   private readonly perAddress = new Map<string, number>();
@@ -59,7 +65,12 @@ export class StreamListener implements ClientListener {
     this.protocol = options.tls === undefined ? 'tcp' : 'tls';
     server.on('connection', (socket: Socket) => this.admit(socket));
     server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => this.begin(socket));
-    server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
+    const { alsoTls } = options;
+    this.upgrader = alsoTls && createTlsServer({ ...alsoTls, handshakeTimeout: HANDSHAKE_MS });
+    this.upgrader?.on('secureConnection', (socket: Socket) => this.begin(socket, true));
+    for (const secure of [server, this.upgrader]) {
+      secure?.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
+    }
     server.on('error', () => {});
     this.sweep = setInterval(() => this.dropIdle(), SWEEP_MS);
     this.sweep.unref();
@@ -94,6 +105,7 @@ export class StreamListener implements ClientListener {
   /** A new certificate for the handshakes to come; connections that are open go on. */
   setCertificate(tls: SecureContextOptions): void {
     if ('setSecureContext' in this.server) this.server.setSecureContext(tls);
+    this.upgrader?.setSecureContext(tls);
   }
 
   send(bytes: Uint8Array, to: Endpoint): void {
@@ -145,13 +157,13 @@ export class StreamListener implements ClientListener {
     });
   }
 
-  private begin(socket: Socket): void {
+  private begin(socket: Socket, isUpgraded = false): void {
     if (socket.destroyed) return;
     socket.on('error', () => {});
     const remote = Endpoint.from(socket.remoteAddress ?? '', socket.remotePort ?? 0);
     if (remote === undefined) socket.destroy();
     else if (this.options.expectsProxyHeader === true) this.readProxyHeader(socket, remote);
-    else this.serve(socket, remote, undefined);
+    else this.serve(socket, remote, undefined, isUpgraded ? undefined : this.upgrader);
   }
 
   private readProxyHeader(socket: Socket, balancer: Endpoint): void {
@@ -173,7 +185,7 @@ export class StreamListener implements ClientListener {
     socket.on('data', take);
   }
 
-  private serve(socket: Socket, remote: Endpoint, first: Buffer | undefined): void {
+  private serve(socket: Socket, remote: Endpoint, first: Buffer | undefined, upgrader?: TlsServer): void {
     if (this.connections.has(remote.key)) {
       // Only behind a balancer can two connections claim one source.
       socket.destroy();
@@ -193,8 +205,22 @@ export class StreamListener implements ClientListener {
       this.port?.closed(remote);
     });
     const take = (chunk: Buffer): void => this.parse(connection, chunk);
-    socket.on('data', take);
+    if (upgrader === undefined) socket.on('data', take);
+    else {
+      socket.once('data', (chunk: Buffer) => {
+        if (chunk[0] === TLS_HANDSHAKE) return this.upgrade(connection, chunk, upgrader);
+        socket.on('data', take);
+        take(chunk);
+      });
+    }
     if (first !== undefined && first.length > 0) take(first);
+  }
+
+  private upgrade({ socket, remote }: Connection, first: Buffer, upgrader: TlsServer): void {
+    this.connections.delete(remote.key);
+    socket.pause();
+    socket.unshift(first);
+    upgrader.emit('connection', socket);
   }
 
   private parse(connection: Connection, chunk: Buffer): void {

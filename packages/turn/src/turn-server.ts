@@ -103,6 +103,7 @@ export class TurnServer {
   readonly realms: Realms;
   readonly peerRules: PeerRules;
   private readonly core: TurnCore;
+  private readonly relays: Relays;
   private readonly group: DatagramGroup;
   private readonly options: TurnServerOptions;
   private readonly clock: Clock;
@@ -111,10 +112,13 @@ export class TurnServer {
   private readonly dtls: DtlsListener[] = [];
   private timer: NodeJS.Timeout | undefined;
   private isClosed = false;
+  /** The one in use: another after it was replaced. */
+  private certificate: TlsSettings | undefined;
 
   private constructor(components: TurnServerComponents, options: TurnServerOptions) {
     const { clock = systemClock, random = systemRandom, logger, credentials } = components;
     this.options = options;
+    this.certificate = options.certificate;
     this.clock = clock;
     this.group = openDatagramGroup();
     this.realms = new Realms(options.realm, options.realmDefaults);
@@ -125,7 +129,7 @@ export class TurnServer {
       allowsMulticast: options.allowsMulticastPeers,
     });
     const places = [...options.udp, ...options.tcp, ...options.tls, ...options.dtls, ...options.proxiedTcp];
-    const relays = new Relays(
+    this.relays = new Relays(
       { group: this.group, random },
       {
         min: options.minPort,
@@ -141,7 +145,7 @@ export class TurnServer {
         random,
         logger,
         credentials,
-        relays,
+        relays: this.relays,
         realms: this.realms,
         peerRules: this.peerRules,
         onEarlier: (dueMs) => this.arm(dueMs),
@@ -163,7 +167,7 @@ export class TurnServer {
   static async open(components: TurnServerComponents, options: TurnServerOptions): Promise<TurnServer> {
     const server = new TurnServer(components, options);
     try {
-      await server.listen();
+      await server.listen(options);
       return server;
     } catch (error) {
       await server.close();
@@ -208,14 +212,47 @@ export class TurnServer {
     return this.core.addListener(listener);
   }
 
-  /** Reads the certificate again; sessions go on. Throws, and keeps the old one, when the new one is unusable. */
-  reloadCertificate(): LoadedCertificate | undefined {
-    const { certificate } = this.options;
-    if (certificate === undefined) return undefined;
+  /**
+   * Reads the certificate again, or takes another; sessions go on. Throws, and keeps the old one, when the new one is
+   * unusable.
+   */
+  reloadCertificate(files?: CertificateFiles): LoadedCertificate | undefined {
+    if (this.certificate === undefined) return undefined;
+    const certificate = { ...this.certificate, ...files };
     const loaded = loadCertificate(certificate, this.clock.unixMs());
+    this.certificate = certificate;
     for (const listener of this.streams) listener.setCertificate(secureOptions(certificate, loaded));
     for (const listener of this.dtls) listener.setCertificate(loaded);
     return loaded;
+  }
+
+  /** Listens at a further address, at the ports of the others. Fails as `open` does, and leaves nothing of it open. */
+  async addAddress(address: string): Promise<void> {
+    const at = (protocol: string): ListenerPlace[] => {
+      const other = this.all.find((listener) => listener.protocol === protocol);
+      return other === undefined ? [] : [{ address, port: other.local.port }];
+    };
+    this.relays.addAddress(address);
+    try {
+      await this.listen({ udp: at('udp'), tcp: at('tcp'), tls: at('tls'), dtls: at('dtls'), proxiedTcp: [] });
+    } catch (error) {
+      await this.removeAddress(address);
+      throw error;
+    }
+    if (this.isClosed) await this.removeAddress(address);
+  }
+
+  /** Closes the listeners of an address that this machine no longer has; their sessions end. */
+  async removeAddress(address: string): Promise<void> {
+    this.relays.removeAddress(address);
+    const closing: Promise<void>[] = [];
+    for (const listeners of [this.udp, this.streams, this.dtls]) {
+      for (const listener of listeners.filter(({ local }) => local.host === address)) {
+        (listeners as unknown[]).splice((listeners as unknown[]).indexOf(listener), 1);
+        closing.push(Promise.resolve(listener.close()));
+      }
+    }
+    await Promise.all(closing);
   }
 
   /** No new allocations; resolves when the last one ended or the signal says to go. */
@@ -249,20 +286,24 @@ export class TurnServer {
     return this.close();
   }
 
-  private async listen(): Promise<void> {
-    const { udp, tcp, tls, dtls, proxiedTcp, idleMs, certificate } = this.options;
+  private async listen(places: Pick<TurnServerOptions, 'udp' | 'tcp' | 'tls' | 'dtls' | 'proxiedTcp'>): Promise<void> {
+    const { udp, tcp, tls, dtls, proxiedTcp } = places;
+    const { idleMs } = this.options;
+    const { certificate } = this;
     const isSecure = tls.length + dtls.length > 0;
     const loaded =
       isSecure && certificate !== undefined ? loadCertificate(certificate, this.clock.unixMs()) : undefined;
     const reusePort = this.options.reusePort ?? false;
     for (const place of udp) this.addUdp(await UdpListener.open(this.group, { ...place, reusePort }));
-    for (const place of tcp) this.addStream(await StreamListener.open({ ...place, idleMs }));
+    const secure = certificate === undefined || loaded === undefined ? undefined : secureOptions(certificate, loaded);
+    const alsoTls = tls.length > 0 ? secure : undefined;
+    for (const place of tcp) this.addStream(await StreamListener.open({ ...place, idleMs, alsoTls }));
     for (const place of proxiedTcp) {
       this.addStream(await StreamListener.open({ ...place, idleMs, expectsProxyHeader: true }));
     }
-    if (certificate === undefined || loaded === undefined) return;
+    if (certificate === undefined || loaded === undefined || secure === undefined) return;
     for (const place of tls) {
-      const listener = await StreamListener.open({ ...place, idleMs, tls: secureOptions(certificate, loaded) });
+      const listener = await StreamListener.open({ ...place, idleMs, tls: secure });
       this.addStream(listener);
     }
     const { ciphers, authorities } = certificate;

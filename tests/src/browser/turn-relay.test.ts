@@ -62,7 +62,70 @@ const TALK = `async (url) => {
   return { count, type: local.candidateType, protocol: local.relayProtocol };
 }`;
 
-test('Chromium sends a data channel through relays alone, over UDP, TCP and TLS', async () => {
+/** Runs in the page: a moving picture from one peer connection to another by relays alone; resolves to what was decoded. */
+const SHOW = `async (url) => {
+  const configuration = {
+    iceTransportPolicy: 'relay',
+    iceServers: [{ urls: url, username: 'ring', credential: 'ring' }],
+  };
+  const [a, b] = [new RTCPeerConnection(configuration), new RTCPeerConnection(configuration)];
+  const gathered = (peer) => new Promise((resolve) => {
+    const look = () => peer.iceGatheringState === 'complete' && resolve();
+    peer.addEventListener('icegatheringstatechange', look);
+    look();
+  });
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [320, 240];
+  const context = canvas.getContext('2d');
+  let hue = 0;
+  const painting = setInterval(() => {
+    context.fillStyle = 'hsl(' + (hue += 9) + ' 90% 50%)';
+    context.fillRect(0, 0, 320, 240);
+    context.fillStyle = 'white';
+    context.fillRect(hue % 300, 100, 20, 40);
+  }, 40);
+  const stream = canvas.captureStream(25);
+  a.addTrack(stream.getVideoTracks()[0], stream);
+  const video = document.createElement('video');
+  video.muted = true;
+  b.ontrack = ({ streams: [remote] }) => { video.srcObject = remote; video.play(); };
+  await a.setLocalDescription(await a.createOffer());
+  await gathered(a);
+  await b.setRemoteDescription(a.localDescription);
+  await b.setLocalDescription(await b.createAnswer());
+  await gathered(b);
+  await a.setRemoteDescription(b.localDescription);
+  const colors = new Set();
+  const frames = await new Promise((resolve, reject) => {
+    let count = 0;
+    const shown = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    const look = () => {
+      shown.drawImage(video, 0, 0, 32, 24);
+      colors.add(shown.getImageData(1, 1, 1, 1).data.join());
+      if (++count === 50) resolve(count); else video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback(look);
+    setTimeout(() => reject(new Error('after 90 s ' + count + ' frames came, ' + a.iceConnectionState)), 90000);
+  });
+  const stats = await b.getStats();
+  const entries = [...stats.values()];
+  const inbound = entries.find((entry) => entry.type === 'inbound-rtp' && entry.kind === 'video');
+  const pair = entries.find((entry) => entry.type === 'candidate-pair' && entry.nominated);
+  const local = stats.get(pair.localCandidateId);
+  clearInterval(painting);
+  a.close();
+  b.close();
+  return {
+    frames,
+    isMoving: colors.size > 10,
+    isDecoded: inbound.framesDecoded >= frames,
+    width: video.videoWidth,
+    type: local.candidateType,
+    protocol: local.relayProtocol,
+  };
+}`;
+
+test('Chromium sends a data channel and video through relays alone, over UDP, TCP and TLS', async () => {
   await using lan = await Lan.create({ hosts: 2 });
   const [server, client] = [lan.host(0), lan.host(1)];
   using scratch = await Scratch.make();
@@ -79,6 +142,9 @@ test('Chromium sends a data channel through relays alone, over UDP, TCP and TLS'
     ]) {
       const result = await page.evaluate(`(${TALK})(${JSON.stringify(url)})`);
       assert.deepEqual(result, { count: 50, type: 'relay', protocol });
+      const shown = await page.evaluate(`(${SHOW})(${JSON.stringify(url)})`);
+      const expected = { frames: 50, isMoving: true, isDecoded: true, width: 320, type: 'relay', protocol };
+      assert.deepEqual(shown, expected);
       assert.match(turn.output, new RegExp(`protocol <${protocol}>`));
     }
   } finally {

@@ -117,6 +117,22 @@ test('OpenSSL and GnuTLS shake hands, the certificate is changed while clients t
   const tls = ['-a', '-u', 'ring:ring', '-r', 'ring', '--cert', cert, '--pkey', key];
   await using turn = await startTurn(server, scratch, ...tls);
   assert.equal(await shownName(client, server.address), 'first');
+  // As with coturn, the plain port takes TLS too.
+  const onPlainPort = uclient(
+    client,
+    '-t',
+    '-S',
+    '-u',
+    'ring',
+    '-w',
+    'ring',
+    '-y',
+    '-p',
+    '3478',
+    '-n',
+    '5',
+    server.address,
+  );
   const gnutls = client.spawn('gnutls-cli', ['--insecure', '-p', '5349', server.address]);
   await gnutls.waitForOutput(/Handshake was completed/);
   await gnutls.stop();
@@ -155,6 +171,7 @@ test('OpenSSL and GnuTLS shake hands, the certificate is changed while clients t
   process.kill(turn.pid, 'SIGHUP');
   await turn.waitForOutput(/The old certificate stays in use: .*first\.crt is no PEM certificate/);
   assert.equal(await shownName(client, server.address), 'second');
+  came(await onPlainPort);
   const result = await talk;
   assert.ok(result.sent >= 400, result.output);
   came(result);

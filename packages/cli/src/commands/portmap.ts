@@ -1,18 +1,17 @@
 import { UsageError } from '@atoll/base';
 import { isMappable, PORT_PURPOSES, PortMapMemory, readConfiguration } from '@atoll/hub';
 import {
-  type AddressKind,
-  addressKind,
   findGateway,
   type Gateway,
   LIFETIME_SECONDS,
   type Mapping,
   type MappingMethod,
   type WantedMapping,
+  type WayOutside,
+  wayOutside,
 } from '@atoll/port-mapping';
 import { Command } from 'commander';
 import { givenSettings, type HubOptions, withHubSettings, withServiceSwitches } from '../hub-settings.js';
-import type { Messages } from '../messages/en.js';
 import { messagesFor } from '../messages/locale.js';
 import { portsOfHub } from '../open-ports.js';
 
@@ -65,14 +64,18 @@ async function list(options: Options): Promise<void> {
   const all = await gateway.list();
   const mappings =
     all ?? memory.mappings.map((mapping) => ({ ...mapping, internalAddress: gateway.local, description: '' }));
-  const { facts, text } = await describe(gateway);
+  const way = await wayOutside(gateway);
   const { portMap: messages } = messagesFor(process.env);
   const lines = mappings.map((mapping) => {
     const inside = `${mapping.internalAddress}:${mapping.internalPort}`;
     return `  ${`${mapping.externalPort}/${mapping.transport}`.padEnd(10)} → ${inside.padEnd(21)} ${mapping.description}`;
   });
   const heading = mappings.length === 0 ? messages.noMappings : all === undefined ? messages.own : messages.mappings;
-  print(options, { ...facts, mappings }, `${text}\n${heading}\n${lines.map((line) => `${line.trimEnd()}\n`).join('')}`);
+  print(
+    options,
+    { ...way, mappings },
+    `${described(way)}${heading}\n${lines.map((line) => `${line.trimEnd()}\n`).join('')}`,
+  );
 }
 
 async function add(named: readonly string[], options: Options): Promise<void> {
@@ -82,14 +85,18 @@ async function add(named: readonly string[], options: Options): Promise<void> {
   const mappings: Mapping[] = [];
   try {
     for (const each of wanted) mappings.push(await gateway.map(each));
+  } catch (error) {
+    // Why a router refuses is seldom in its answer, but often in what stands behind it.
+    if (!options.json) process.stdout.write(described(await wayOutside(gateway)));
+    throw error;
   } finally {
     await memory.remember(mappings);
   }
-  const { facts, text } = await describe(gateway);
+  const way = await wayOutside(gateway);
   const { portMap: messages } = messagesFor(process.env);
   const lines = mappings.map((mapping) => `  ${messages.mapped(mapping)}\n`);
   const until = mappings.some((mapping) => mapping.lifetime === 0) ? '' : `${messages.until(lifetime)}\n`;
-  print(options, { ...facts, mappings }, `${text}\n${lines.join('')}${until}`);
+  print(options, { ...way, mappings }, `${described(way)}${lines.join('')}${until}`);
 }
 
 async function remove(named: readonly string[], options: Options): Promise<void> {
@@ -125,29 +132,20 @@ async function open(options: Options): Promise<{ memory: PortMapMemory; gateway:
   return { memory, gateway: await findGateway({ key: memory.key, address: options.gateway, methods }) };
 }
 
-interface RouterFacts {
-  readonly router: string;
-  readonly method: MappingMethod;
-  readonly externalAddress?: string;
-  readonly externalAddressKind?: AddressKind;
-}
-
-/** The router for programs and for people, who are told step by step where one router is not enough. */
-async function describe(gateway: Gateway): Promise<{ facts: RouterFacts; text: string }> {
+/** The way outside for people, who are told step by step where one router is not enough. */
+function described(way: WayOutside): string {
   const { portMap: messages } = messagesFor(process.env);
-  const { address, method } = gateway;
-  const externalAddress = await gateway.externalAddress().catch(() => undefined);
-  const head = messages.router(address, method, externalAddress);
-  if (externalAddress === undefined) return { facts: { router: address, method }, text: `${head}\n` };
-  const externalAddressKind = addressKind(externalAddress);
-  const facts = { router: address, method, externalAddress, externalAddressKind };
-  return { facts, text: [head, ...advice(externalAddressKind, address, externalAddress, messages), ''].join('\n') };
-}
-
-function advice(kind: AddressKind, router: string, outside: string, messages: Messages['portMap']): readonly string[] {
-  if (kind === 'private') return ['', ...messages.secondRouter(router, outside)];
-  if (kind === 'carrier') return ['', ...messages.carrier(router, outside)];
-  return kind === 'none' ? ['', messages.notConnected(router)] : [];
+  const { router, method, externalAddress, next } = way;
+  const head = messages.router(router, method, externalAddress);
+  const steps =
+    next === 'internet'
+      ? []
+      : next === 'second-router'
+        ? messages.secondRouter(router, externalAddress, way.secondRouter)
+        : next === 'carrier'
+          ? messages.carrier(router, externalAddress)
+          : messages.unknownWay(router);
+  return `${[head, '', ...steps, ...(steps.length > 0 ? [''] : [])].join('\n')}\n`;
 }
 
 async function ofHub(options: Options, lifetime: number): Promise<WantedMapping[]> {

@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { givenSettings, type HubOptions, withHubSettings, withServiceSwitches } from '../hub-settings.js';
 import type { Messages } from '../messages/en.js';
 import { messagesFor } from '../messages/locale.js';
+import { noticeReady } from '../service/ready-notice.js';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 import { joinLines } from './ask.js';
@@ -42,6 +43,7 @@ function hubCommand(name: string, description: string, only: readonly string[] |
       let isStopped = false;
       while (!isStopped) {
         const hub = await startHub(configuration, hubOptions);
+        await noticeReady(process.env, logger);
         if (options.json) logger.info('ready', { ...hub.ready });
         else process.stdout.write(welcome(hub, messages));
         isStopped = await Promise.race([stopped.then(() => true), hub.whenRestored.then(() => false)]);

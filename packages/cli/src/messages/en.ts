@@ -60,19 +60,24 @@ export const en = {
     until: (seconds: number) =>
       `For ${Math.round(seconds / 60)} minutes, unless it is renewed: a hub with --port-map true renews it while it runs.`,
     removed: (count: number) => `Mappings removed: ${count}.`,
-    notConnected: (router: string) =>
-      `The router ${router} has no connection to the Internet at this moment: look at its cable or its own page first.`,
-    secondRouter: (router: string, outside: string) => [
-      `There is a second router: ${outside}, the address that ${router} has outside, is itself one of a private network.`,
+    unknownWay: (router: string) => [
+      `The router ${router} tells no address on the Internet. Either it is not connected at this moment, or another router stands between it and the Internet.`,
+      `Look at its own page (http://${router}/) for the address under “Internet” or “WAN”:`,
+      '  - none: the connection is down, or the cable is in the wrong socket;',
+      '  - 10.…, 172.16.… to 172.31.… or 192.168.…: there is a second router; forward the ports there too, or switch one of the two to bridge mode;',
+      '  - 100.64.… to 100.127.…: the provider shares one address among many customers (CGNAT); ask for a public IPv4 address, or use IPv6.',
+    ],
+    secondRouter: (router: string, outside: string | undefined, page: string | undefined) => [
+      `There is a second router${page === undefined ? '' : `, ${page},`} between ${router} and the Internet: ${router} has ${outside === undefined ? 'no address on the Internet itself' : `${outside} outside, an address of a private network`}.`,
       'What comes from the Internet stops at that second router. One of these makes it pass:',
-      `  1. Best: switch one of the two to bridge mode (“modem only”, “access point”), so that ${router} gets the address of the Internet itself. Then run “atoll portmap add” again.`,
-      `  2. Or open the page of the second router and forward the same ports, same protocol, to ${outside}. Give ${router} a fixed address there, so that it stays true.`,
-      `  3. Or enter ${outside} there as “exposed host” or “DMZ”: everything passes on to ${router}, which lets in only what is mapped.`,
+      `  1. Best: switch one of the two to bridge mode (“modem only”, “access point”), so that one router is left. Then run “atoll portmap add” again.`,
+      `  2. Or open the page of the second router${page === undefined ? '' : ` (http://${page}/)`} and forward the same ports, same protocol, to ${outside ?? `${router}’s address on its side (on its page under “connected devices”)`}; give it a fixed address there. ${outside === undefined ? `If ${router} refuses to map ports while it has no address on the Internet, forward them by hand on its page, too, to this machine.` : ''}`.trimEnd(),
+      `  3. Or enter that address there as “exposed host” or “DMZ”: everything passes on to ${router}, which lets in only what is forwarded.`,
       '  4. Nobody can change the second router? Then nobody outside reaches the hub over IPv4: use IPv6, or run a second hub where ports can be opened, and give its address as --bootstrap.',
       'To see whether it works, somebody outside uses the address that a “what is my IP” page shows, with the port.',
     ],
-    carrier: (router: string, outside: string) => [
-      `The provider has a router of its own in between: ${outside}, the address that ${router} has outside, is shared by many customers (CGNAT).`,
+    carrier: (router: string, outside: string | undefined) => [
+      `The provider has a router of its own between ${router} and the Internet: ${outside === undefined ? '' : `${outside} is `}an address shared by many customers (CGNAT).`,
       'No setting here lets anybody in over IPv4. One of these does:',
       '  1. Ask the provider for a public IPv4 address; many give one on request, some for a fee.',
       '  2. Use IPv6, if the provider has it: open the same ports for this machine in the IPv6 firewall of the router.',

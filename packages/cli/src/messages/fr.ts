@@ -56,20 +56,25 @@ export const fr: Messages = {
     until: (seconds) =>
       `Pour ${Math.round(seconds / 60)} minutes, sauf renouvellement : un hub avec --port-map true renouvelle tant qu’il tourne.`,
     removed: (count) => `Redirections retirées : ${count}.`,
-    notConnected: (router) =>
-      `Le routeur ${router} n’est pas connecté à Internet en ce moment : voyez d’abord son câble ou sa propre page.`,
-    secondRouter: (router, outside) => [
-      `Il y a un deuxième routeur : ${outside}, l’adresse extérieure de ${router}, est elle-même celle d’un réseau privé.`,
+    unknownWay: (router) => [
+      `Le routeur ${router} n’indique aucune adresse sur Internet. Soit il n’est pas connecté en ce moment, soit un autre routeur se trouve entre lui et Internet.`,
+      `Cherchez sur sa propre page (http://${router}/) l’adresse sous « Internet » ou « WAN » :`,
+      '  - aucune : la connexion est coupée, ou le câble est dans la mauvaise prise ;',
+      '  - 10.…, 172.16.… à 172.31.… ou 192.168.… : il y a un deuxième routeur ; redirigez les ports là aussi, ou mettez l’un des deux en mode pont ;',
+      '  - 100.64.… à 100.127.… : le fournisseur d’accès partage une adresse entre beaucoup de clients (CGNAT) ; demandez une adresse IPv4 publique, ou utilisez IPv6.',
+    ],
+    secondRouter: (router, outside, page) => [
+      `Il y a un deuxième routeur${page === undefined ? '' : `, ${page},`} entre ${router} et Internet : ${router} ${outside === undefined ? 'n’a pas lui-même d’adresse sur Internet' : `a pour adresse extérieure ${outside}, celle d’un réseau privé`}.`,
       'Ce qui vient d’Internet s’arrête à ce deuxième routeur. L’un de ces moyens le fait passer :',
-      `  1. Le mieux : mettez l’un des deux en mode pont (« modem seul », « point d’accès »), pour que ${router} reçoive lui-même l’adresse d’Internet. Puis relancez « atoll portmap add ».`,
-      `  2. Ou ouvrez la page du deuxième routeur et redirigez les mêmes ports, même protocole, vers ${outside}. Donnez-y une adresse fixe à ${router}, pour que cela reste vrai.`,
-      `  3. Ou indiquez-y ${outside} comme « hôte exposé » ou « DMZ » : tout passe à ${router}, qui ne laisse entrer que ce qui est redirigé.`,
+      `  1. Le mieux : mettez l’un des deux en mode pont (« modem seul », « point d’accès »), pour qu’il ne reste qu’un routeur. Puis relancez « atoll portmap add ».`,
+      `  2. Ou ouvrez la page du deuxième routeur${page === undefined ? '' : ` (http://${page}/)`} et redirigez les mêmes ports, même protocole, vers ${outside ?? `l’adresse de ${router} de son côté (sur sa page, « appareils connectés »)`} ; donnez-lui là une adresse fixe. ${outside === undefined ? `Si ${router} refuse de rediriger des ports tant qu’il n’a pas d’adresse sur Internet, redirigez-les aussi à la main sur sa page, vers cette machine.` : ''}`.trimEnd(),
+      `  3. Ou indiquez-y cette adresse comme « hôte exposé » ou « DMZ » : tout passe à ${router}, qui ne laisse entrer que ce qui est redirigé.`,
       '  4. Personne ne peut régler le deuxième routeur ? Alors personne, dehors, ne joint le hub en IPv4 : utilisez IPv6, ou faites tourner un second hub là où l’on peut ouvrir des ports, et donnez son adresse avec --bootstrap.',
       'Pour vérifier, quelqu’un à l’extérieur utilise l’adresse qu’affiche une page « quelle est mon IP », avec le port.',
     ],
     carrier: (router, outside) => [
-      `Le fournisseur d’accès a son propre routeur entre les deux : ${outside}, l’adresse extérieure de ${router}, est partagée par beaucoup de clients (CGNAT).`,
-      'Aucun réglage d’ici ne laisse entrer quelqu’un en IPv4. L’un de ces moyens, si :',
+      `Le fournisseur d’accès a son propre routeur entre ${router} et Internet : ${outside === undefined ? 'une même adresse est' : `l’adresse ${outside} est`} partagée par beaucoup de clients (CGNAT).`,
+      'Aucun réglage d’ici ne laisse entrer quelqu’un en IPv4. L’un de ces moyens le fait :',
       '  1. Demandez au fournisseur une adresse IPv4 publique ; beaucoup en donnent une sur demande, parfois payante.',
       '  2. Utilisez IPv6, si le fournisseur l’a : ouvrez les mêmes ports pour cette machine dans le pare-feu IPv6 du routeur.',
       '  3. Faites tourner un second hub sur une machine qui a une adresse publique, et donnez ici son adresse avec --bootstrap.',

@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { chown, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AtollError, errorMessage } from '@atoll/base';
 import { applyStagedRestore, isPassing, STAGED_FOLDER, StateDirectory, syncFolder } from '../state-directory.js';
@@ -56,6 +56,7 @@ export async function stageRestore(path: string, backup: Buffer, password?: stri
     }
     await rm(join(path, STAGED_FOLDER), { recursive: true, force: true });
     for (const folder of folders) await syncFolder(folder);
+    await giveToOwner(path, draft);
     await rename(draft, join(path, STAGED_FOLDER));
     await syncFolder(path);
     return files.length;
@@ -65,4 +66,12 @@ export async function stageRestore(path: string, backup: Buffer, password?: stri
       cause,
     });
   }
+}
+
+/** Root restores for the user that the hub runs as: the owner of the state directory. */
+async function giveToOwner(path: string, draft: string): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = await stat(path);
+  const entries = await readdir(draft, { recursive: true });
+  for (const entry of ['', ...entries]) await chown(join(draft, entry), uid, gid);
 }

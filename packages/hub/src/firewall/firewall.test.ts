@@ -23,6 +23,8 @@ test('the ports of a configuration are exactly those that its services open', as
     'portal tcp 8444-8444 4+6',
     'turn udp 3478-3478 4+6',
     'turn tcp 3478-3478 4+6',
+    'turn-tls udp 5349-5349 4+6',
+    'turn-tls tcp 5349-5349 4+6',
     'relay udp 49152-65535 4+6',
     'relay tcp 49152-65535 4+6',
   ]);

@@ -45,7 +45,7 @@ const FIREWALLS = {
   macos,
 } as const satisfies Record<string, Firewall>;
 
-export type FirewallFormat = keyof typeof FIREWALLS;
+type FirewallFormat = keyof typeof FIREWALLS;
 
 /** The firewall of this name; throws a usage error that names them all. */
 export function firewallNamed(format: string): Firewall {

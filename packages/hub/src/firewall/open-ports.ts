@@ -76,7 +76,10 @@ export function openPorts(configuration: HubConfiguration, ready?: ReadyPorts): 
       url: `http://-:${chosen('names-port', configuration.namesPort)}`,
       urlTls: `https://-:${chosen('names-tls-port', configuration.namesTlsPort)}`,
     })),
-    turn: planned(configuration.turn, () => ({ port: chosen('turn-port', configuration.turnPort) })),
+    turn: planned(configuration.turn, () => ({
+      port: chosen('turn-port', configuration.turnPort),
+      tlsPort: chosen('turn-tls-port', configuration.turnTlsPort),
+    })),
     portal: planned(configuration.portal, () => ({
       url: `http://-:${chosen('portal-port', configuration.portalPort)}`,
       urlTls: `https://-:${chosen('portal-tls-port', configuration.portalTlsPort)}`,

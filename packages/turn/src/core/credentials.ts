@@ -2,8 +2,8 @@
 export type MaybePromise<T> = T | Promise<T>;
 
 /** Goes on with a value: at once when it is there, which saves a turn of the event loop. */
-export function andThen<T, R>(value: MaybePromise<T>, next: (value: T) => R): MaybePromise<Awaited<R> | R> {
-  return value instanceof Promise ? (value.then(next) as Promise<Awaited<R>>) : next(value);
+export function andThen<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
 }
 
 /** What a user proves to know. */

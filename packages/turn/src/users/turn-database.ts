@@ -87,9 +87,9 @@ export class TurnDatabase {
   }
 
   /** Users of a realm, or of all. */
-  users(realm = ''): MaybePromise<{ name: string; realm: string }[]> {
-    const sql = "SELECT name, realm FROM turnusers_lt WHERE ? = '' OR realm = ? ORDER BY realm, name";
-    return this.connection.all(sql, realm, realm);
+  users(realm = '', most = Number.MAX_SAFE_INTEGER): MaybePromise<{ name: string; realm: string }[]> {
+    const sql = "SELECT name, realm FROM turnusers_lt WHERE ? = '' OR realm = ? ORDER BY realm, name LIMIT ?";
+    return this.connection.all(sql, realm, realm, most);
   }
 
   /** Secrets of time-limited credentials. */

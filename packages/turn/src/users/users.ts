@@ -3,6 +3,7 @@ import type { Clock } from '@atoll/base';
 import { longTermKey, userhash } from '@atoll/stun';
 import { andThen, type CredentialStore, type MaybePromise, type OauthKey, type UserKey } from '../core/credentials.js';
 import type { OauthKeyRow, TurnDatabase } from './turn-database.js';
+import { UserhashIndex } from './userhash-index.js';
 
 /** A user from the configuration. */
 export interface StaticUser {
@@ -39,13 +40,16 @@ export class Users implements CredentialStore {
     this.components = components;
     this.options = options;
     for (const user of options.users) this.add(user);
-    // A database of coturn has only MD5, and names cannot be found by their hash.
+    // A database of coturn has only MD5.
     this.knowsSha256 =
       components.database === undefined && [...this.own.values()].every(({ sha256 }) => sha256 !== undefined);
-    if (this.knowsSha256 && !options.usesSecrets) {
-      this.userOf = (hash, realm) =>
-        realm === options.realm ? this.hashes.get(Buffer.from(hash).toString('hex')) : undefined;
-    }
+    if (options.usesSecrets) return;
+    const { clock, database } = components;
+    const stored = database === undefined ? undefined : new UserhashIndex({ clock, database });
+    this.userOf = (hash, realm) => {
+      const own = realm === options.realm ? this.hashes.get(Buffer.from(hash).toString('hex')) : undefined;
+      return own ?? stored?.find(hash, realm);
+    };
   }
 
   /** Adds a user with a password, or changes the password; those with an allocation keep it until it ends. */
