@@ -5,9 +5,8 @@ import { AtollError, errorCode, errorMessage } from '@atoll/base';
 import { HttpError, HttpServer, Router } from '@atoll/http';
 import type { Figures, JoinFacts, ServiceFacts } from './portal/api.js';
 import type { ReadyFacts } from './ready-facts.js';
-import { type StateDirectory, writeAtomically } from './state-directory.js';
+import { CONTROL_FILE, type StateDirectory, writeAtomically } from './state-directory.js';
 
-const FILE = 'control.json';
 const TOKEN_BYTES = 24;
 const ANSWER_LIMIT_MS = 15_000;
 
@@ -55,7 +54,7 @@ export class ControlServer {
         },
       },
     );
-    const path = state.file(FILE);
+    const path = state.file(CONTROL_FILE);
     await writeAtomically(path, `${JSON.stringify({ port: server.port(), token })}\n`);
     return new ControlServer(server, path);
   }
@@ -74,7 +73,7 @@ export async function askHub<K extends keyof ControlAnswers>(
   stateDirectory: string,
   what: K,
 ): Promise<Awaited<ReturnType<ControlAnswers[K]>>> {
-  const path = join(stateDirectory, FILE);
+  const path = join(stateDirectory, CONTROL_FILE);
   let answer: Response;
   let body: string;
   try {

@@ -3,6 +3,8 @@ import { dirname, join } from 'node:path';
 import { AtollError, errorCode, errorMessage } from '@atoll/base';
 
 const LOCK = 'lock';
+/** How commands reach the hub that runs. */
+export const CONTROL_FILE = 'control.json';
 /** A backup that takes the place of the state at the next start. */
 export const STAGED_FOLDER = 'restore';
 /** The same while its files are being moved to where they belong. */
@@ -10,7 +12,7 @@ const MOVING_FOLDER = 'restore-moving';
 
 /** Whether a file or folder of a state directory is of the moment, and no part of the state. */
 export function isPassing(path: string): boolean {
-  return [LOCK, STAGED_FOLDER, MOVING_FOLDER].includes(path) || path.endsWith('.new');
+  return [LOCK, CONTROL_FILE, STAGED_FOLDER, MOVING_FOLDER].includes(path) || path.endsWith('.new');
 }
 
 /** Everything one hub keeps, in one directory that only one hub uses at a time. */

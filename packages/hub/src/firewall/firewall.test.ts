@@ -16,15 +16,31 @@ test('the ports of a configuration are exactly those that its services open', as
     'dht udp 4222-4222 4+6',
     'discovery udp 8888-8888 4+6',
     'proxy tcp 8080-8080 4+6',
+    'proxy tcp 8443-8443 4+6',
     'names tcp 8000-8000 4+6',
+    'names tcp 8001-8001 4+6',
+    'portal tcp 8088-8088 4+6',
+    'portal tcp 8444-8444 4+6',
     'turn udp 3478-3478 4+6',
     'turn tcp 3478-3478 4+6',
+    'turn-tls udp 5349-5349 4+6',
+    'turn-tls tcp 5349-5349 4+6',
     'relay udp 49152-65535 4+6',
     'relay tcp 49152-65535 4+6',
   ]);
-  const given = { turn: 'false', names: 'false', peerDiscovery: 'false', host: '192.168.1.2,127.0.0.1' };
-  assert.deepEqual(texts(await configured(given)), ['dht udp 4222-4222 4', 'proxy tcp 8080-8080 4']);
-  const files = { certificate: 'c', privateKey: 'k', turn: 'false', proxyPort: '80' };
+  const given = {
+    turn: 'false',
+    names: 'false',
+    peerDiscovery: 'false',
+    portal: 'false',
+    host: '192.168.1.2,127.0.0.1',
+  };
+  assert.deepEqual(texts(await configured(given)), [
+    'dht udp 4222-4222 4',
+    'proxy tcp 8080-8080 4',
+    'proxy tcp 8443-8443 4',
+  ]);
+  const files = { certificate: 'c', privateKey: 'k', turn: 'false', portal: 'false', proxyPort: '80' };
   assert.deepEqual(
     (await configured(files)).map(({ from }) => from),
     [4222, 8888, 80, 8443, 8000, 8001],

@@ -66,20 +66,23 @@ export function openPorts(configuration: HubConfiguration, ready?: ReadyPorts): 
     add('dht', 'udp', port, [host.includes(':') ? 6 : 4]);
   }
   if (configuration.peerDiscovery) add('discovery', 'udp', DISCOVERY_PORT);
-  const hasTls = configuration.certificate !== undefined;
   const planned = <T>(isOn: boolean, make: () => T): T | undefined => (isOn ? make() : undefined);
   const { proxy, names, turn, portal }: ReadyPorts = ready ?? {
     proxy: planned(configuration.proxy, () => ({
       url: `http://-:${chosen('proxy-port', configuration.proxyPort)}`,
-      ...(hasTls ? { urlTls: `https://-:${chosen('proxy-tls-port', configuration.proxyTlsPort)}` } : {}),
+      urlTls: `https://-:${chosen('proxy-tls-port', configuration.proxyTlsPort)}`,
     })),
     names: planned(configuration.names, () => ({
       url: `http://-:${chosen('names-port', configuration.namesPort)}`,
-      ...(hasTls ? { urlTls: `https://-:${chosen('names-tls-port', configuration.namesTlsPort)}` } : {}),
+      urlTls: `https://-:${chosen('names-tls-port', configuration.namesTlsPort)}`,
     })),
     turn: planned(configuration.turn, () => ({
       port: chosen('turn-port', configuration.turnPort),
-      ...(hasTls ? { tlsPort: chosen('turn-tls-port', configuration.turnTlsPort) } : {}),
+      tlsPort: chosen('turn-tls-port', configuration.turnTlsPort),
+    })),
+    portal: planned(configuration.portal, () => ({
+      url: `http://-:${chosen('portal-port', configuration.portalPort)}`,
+      urlTls: `https://-:${chosen('portal-tls-port', configuration.portalTlsPort)}`,
     })),
   };
   for (const [use, service] of [

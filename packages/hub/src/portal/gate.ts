@@ -19,7 +19,7 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-export const SECURITY_HEADERS: HeaderList = [
+const SECURITY_HEADERS: HeaderList = [
   'Content-Security-Policy',
   CONTENT_SECURITY_POLICY,
   'X-Content-Type-Options',

@@ -14,6 +14,7 @@ import { StaticFiles } from './static-files.js';
 /** Pages that are there without HTTPS: for joining, and for coming to trust the hub. */
 const PLAIN_PAGES = new Set(['/', '/join', '/trust']);
 const SAVE_EVERY_MS = 5 * 60_000;
+const REQUEST_MS = 10 * 60_000;
 const PROBE_LIMIT_MS = 10_000;
 /** A page and its files are few requests; a person has few tabs. */
 const MAX_CONNECTIONS = 2048;
@@ -61,6 +62,8 @@ export class PortalService implements HubService {
         name: 'portal',
         listen: [{ hosts: host, port: portalPort }, ...secure],
         maxConnections: MAX_CONNECTIONS,
+        // The largest request is a backup, over a slow network.
+        requestMs: REQUEST_MS,
         maxConnectionsPerAddress: MAX_CONNECTIONS_PER_ADDRESS,
         admit: (exchange) => admit(exchange, this.names()),
         notFound: (exchange, allowed) => this.sendPage(exchange, files, allowed),
