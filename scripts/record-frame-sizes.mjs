@@ -73,11 +73,21 @@ try {
   const parts = [];
   for (const kind of KINDS) {
     const { codec, sizes } = await page.evaluate(`(${RECORD})(${JSON.stringify(kind)})`);
-    console.log(kind.name, codec, sizes.length, (8 * sizes.reduce((a, b) => a + b, 0) * kind.framesPerSecond) / sizes.length / 1e6);
+    console.log(
+      kind.name,
+      codec,
+      sizes.length,
+      (8 * sizes.reduce((a, b) => a + b, 0) * kind.framesPerSecond) / sizes.length / 1e6,
+    );
     const what = `Frame sizes of ${codec} at ${kind.framesPerSecond} frames a second, bytes.`;
-    parts.push(`/** ${what} */\nexport const ${kind.name.toUpperCase()}_FRAME_BYTES: readonly number[] = [${sizes.join(',')}];\n`);
+    parts.push(
+      `/** ${what} */\nexport const ${kind.name.toUpperCase()}_FRAME_BYTES: readonly number[] = [${sizes.join(',')}];\n`,
+    );
   }
-  writeFileSync(OUT, `// Recorded by scripts/record-frame-sizes.mjs from Chromium ${browser.version()}.\n\n${parts.join('\n')}`);
+  writeFileSync(
+    OUT,
+    `// Recorded by scripts/record-frame-sizes.mjs from Chromium ${browser.version()}.\n\n${parts.join('\n')}`,
+  );
   spawnSync('npx', ['biome', 'format', '--write', OUT], { stdio: 'inherit' });
 } finally {
   await browser.close();

@@ -5,6 +5,7 @@ import { doctorCommand } from './commands/doctor.js';
 import { firewallCommand } from './commands/firewall.js';
 import { namesCommand } from './commands/names.js';
 import { portmapCommand } from './commands/portmap.js';
+import { supportBundleCommand } from './commands/support-bundle.js';
 import { turnadminCommand, turnCommand } from './commands/turn.js';
 import { proxyCommand, upCommand } from './commands/up.js';
 import { VERSION } from './version.js';
@@ -32,6 +33,7 @@ export async function runProgram(): Promise<0 | 1> {
     firewallCommand(),
     portmapCommand(),
     doctorCommand(),
+    supportBundleCommand(),
   ];
   for (const command of commands) {
     for (const each of [command, ...command.commands]) {

@@ -14,6 +14,8 @@ export {
 export { type PlotWords, plotQuality } from './doctor/quality/plot-quality.js';
 export { serveQuality } from './doctor/quality/serve-quality.js';
 export type { DoctorTarget } from './doctor/target.js';
+export { type WhyParts, whyPartsOf } from './doctor/why/find-person.js';
+export { why } from './doctor/why/why.js';
 export {
   type Firewall,
   type FirewallCommand,
@@ -35,3 +37,4 @@ export { PortMapMemory } from './port-map-memory.js';
 export type * from './portal/api.js';
 export { type HubOptions, type ReadyFacts, type RunningHub, startHub } from './startup.js';
 export { writeAtomically } from './state-directory.js';
+export { makeSupportBundle, type SupportBundleFacts } from './support/support-bundle.js';
