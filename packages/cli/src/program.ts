@@ -7,6 +7,7 @@ import { firewallCommand } from './commands/firewall.js';
 import { namesCommand } from './commands/names.js';
 import { portmapCommand } from './commands/portmap.js';
 import { serviceCommand } from './commands/service.js';
+import { supportBundleCommand } from './commands/support-bundle.js';
 import { turnadminCommand, turnCommand } from './commands/turn.js';
 import { proxyCommand, upCommand } from './commands/up.js';
 import { VERSION } from './version.js';
@@ -37,6 +38,7 @@ export async function runProgram(): Promise<0 | 1> {
     portmapCommand(),
     doctorCommand(),
     serviceCommand(),
+    supportBundleCommand(),
   ];
   for (const command of commands) {
     for (const each of [command, ...command.commands]) {

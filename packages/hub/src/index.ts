@@ -22,6 +22,8 @@ export {
 export { type PlotWords, plotQuality } from './doctor/quality/plot-quality.js';
 export { serveQuality } from './doctor/quality/serve-quality.js';
 export type { DoctorTarget } from './doctor/target.js';
+export { type WhyParts, whyPartsOf } from './doctor/why/find-person.js';
+export { why } from './doctor/why/why.js';
 export {
   type Firewall,
   type FirewallCommand,
@@ -44,3 +46,4 @@ export type * from './portal/api.js';
 export type { ReadyFacts } from './ready-facts.js';
 export { type HubOptions, type RunningHub, startHub } from './startup.js';
 export { writeAtomically } from './state-directory.js';
+export { makeSupportBundle, type SupportBundleFacts } from './support/support-bundle.js';

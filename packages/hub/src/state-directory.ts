@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AtollError, errorCode, errorMessage } from '@atoll/base';
+import { RUNNING_FILE } from './running-file.js';
 
 const LOCK = 'lock';
 /** How commands reach the hub that runs. */
@@ -12,7 +13,7 @@ const MOVING_FOLDER = 'restore-moving';
 
 /** Whether a file or folder of a state directory is of the moment, and no part of the state. */
 export function isPassing(path: string): boolean {
-  return [LOCK, CONTROL_FILE, STAGED_FOLDER, MOVING_FOLDER].includes(path) || path.endsWith('.new');
+  return [LOCK, CONTROL_FILE, RUNNING_FILE, STAGED_FOLDER, MOVING_FOLDER].includes(path) || path.endsWith('.new');
 }
 
 /** Everything one hub keeps, in one directory that only one hub uses at a time. */

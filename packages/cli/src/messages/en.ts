@@ -87,6 +87,8 @@ export const en = {
   },
   doctorWell: 'No fault was found.',
   doctorFaults: 'Faults were found; each arrow says what to do.',
+  bundleWritten: (file: string, bytes: number) =>
+    `${file}: ${bytes} bytes. Secrets and names are struck out; look into it before you send it.`,
   qualityServes: (port: number) => `Answers quality tests on UDP port ${port}. Stop with Ctrl-C.`,
   quality: {
     title: 'Video there and back',

@@ -83,6 +83,8 @@ export const fr: Messages = {
   },
   doctorWell: 'Aucun défaut constaté.',
   doctorFaults: 'Des défauts ont été constatés ; chaque flèche dit que faire.',
+  bundleWritten: (file, bytes) =>
+    `${file} : ${bytes} octets. Secrets et noms sont caviardés ; regardez-y avant de l’envoyer.`,
   qualityServes: (port) => `Répond aux essais de qualité sur le port UDP ${port}. Ctrl-C pour arrêter.`,
   quality: {
     title: 'Vidéo aller et retour',

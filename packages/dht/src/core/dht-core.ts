@@ -371,6 +371,16 @@ export class DhtCore {
     return lastMs === Number.NEGATIVE_INFINITY ? undefined : lastMs;
   }
 
+  /** Where nodes of this id were heard, and how long ago, ms; the latest first. */
+  lastHeard(id: InfoHash): { readonly endpoint: Endpoint; readonly agoMs: number }[] {
+    const nowMs = this.parts.clock.nowMs();
+    return [...this.families]
+      .flatMap(({ cache }) => [...cache.withId(id)])
+      .filter(({ timeMs }) => Number.isFinite(timeMs))
+      .map(({ endpoint, timeMs }) => ({ endpoint, agoMs: nowMs - timeMs }))
+      .sort((a, b) => a.agoMs - b.agoMs);
+  }
+
   /** Remote nodes that listen to a key here. */
   listenerCount(key: InfoHash): number {
     return this.remoteListeners.countOf(key);

@@ -215,6 +215,48 @@ export const en = {
     sentence: 'The hub may open only {limit} files and connections: clients will be turned away.',
     remedy: 'Raise the limit (LimitNOFILE= in the systemd unit, ulimit -n in a shell) and start the hub again.',
   },
+  'why-name-unknown': {
+    sentence: 'Nobody is called {person} at the name server.',
+    remedy: 'See how the name is written, or use the 40 digits of the Jami id.',
+  },
+  'why-name-silent': {
+    sentence: 'The name server was asked for {person} and gave no answer: {reason}.',
+    remedy: 'Look at the name server with atoll doctor, or use the 40 digits of the Jami id.',
+  },
+  'why-same': {
+    sentence: '{person} is both of them.',
+    remedy: 'Name two different people.',
+  },
+  'why-no-dht': {
+    sentence: 'The DHT gave no answer about {person}: {reason}.',
+    remedy: 'Look at the DHT with atoll doctor.',
+  },
+  'why-no-device': {
+    sentence: 'No device of {person} says on this network that it is there.',
+    remedy:
+      'Switch on a device of {person}, and see that its bootstrap is this hub and that its account is enabled; up to a minute passes until it is seen.',
+  },
+  'why-no-certificate': {
+    sentence: 'The device {device} of {person} says that it is there, but its certificate is not to be found.',
+    remedy:
+      'Let the app run for a few minutes; if it stays so, old and new apps are mixed on this network: switch on the bridge of the hub.',
+  },
+  'why-device-seen': {
+    sentence: 'The device {device} of {person} was heard at {address}, {seconds} s ago.',
+  },
+  'why-device-unseen': {
+    sentence:
+      'The device {device} of {person} says that it is there, but its own DHT node was not heard here: it uses a DHT proxy, or it has just left.',
+    remedy: 'If it has left, this goes away within ten minutes; wake the phone, or test its notifications.',
+  },
+  'why-two-networks': {
+    sentence: '{person} and {other} are on different networks ({here}, {there}).',
+    remedy: 'Between networks calls may need TURN: see that the same TURN server is entered in both apps.',
+  },
+  'why-nothing': {
+    sentence: 'Both are there, and nothing on the hub’s side keeps {person} and {other} apart.',
+    remedy: 'Run atoll doctor on the two devices’ networks; see that neither has blocked the other.',
+  },
   'check-failed': {
     sentence: 'One thing could not be looked at ({check}): {reason}',
     remedy: 'Mend what else was found, and look again.',

@@ -224,6 +224,50 @@ export const fr: Record<FindingId, FindingText> = {
     sentence: 'Le hub ne peut ouvrir que {limit} fichiers et connexions : des clients seront refusés.',
     remedy: 'Relevez la limite (LimitNOFILE= dans l’unité systemd, ulimit -n dans un shell) et relancez le hub.',
   },
+  'why-name-unknown': {
+    sentence: 'Personne ne s’appelle {person} au serveur de noms.',
+    remedy: 'Vérifiez l’orthographe du nom, ou employez les 40 chiffres de l’identifiant Jami.',
+  },
+  'why-name-silent': {
+    sentence: 'Le serveur de noms, interrogé sur {person}, n’a pas répondu : {reason}.',
+    remedy: 'Examinez le serveur de noms avec atoll doctor, ou employez les 40 chiffres de l’identifiant Jami.',
+  },
+  'why-same': {
+    sentence: '{person} est l’un et l’autre.',
+    remedy: 'Nommez deux personnes différentes.',
+  },
+  'why-no-dht': {
+    sentence: 'La DHT n’a rien répondu au sujet de {person} : {reason}.',
+    remedy: 'Examinez la DHT avec atoll doctor.',
+  },
+  'why-no-device': {
+    sentence: 'Aucun appareil de {person} ne dit sur ce réseau qu’il est là.',
+    remedy:
+      'Allumez un appareil de {person}, et vérifiez que son bootstrap est ce hub et que son compte est activé ; il est vu au bout d’une minute au plus.',
+  },
+  'why-no-certificate': {
+    sentence: 'L’appareil {device} de {person} dit qu’il est là, mais son certificat est introuvable.',
+    remedy:
+      'Laissez l’application tourner quelques minutes ; si cela dure, anciennes et nouvelles applications se mêlent sur ce réseau : activez le pont du hub.',
+  },
+  'why-device-seen': {
+    sentence: 'L’appareil {device} de {person} a été entendu en {address}, il y a {seconds} s.',
+  },
+  'why-device-unseen': {
+    sentence:
+      'L’appareil {device} de {person} dit qu’il est là, mais son propre nœud DHT n’a pas été entendu ici : il passe par un mandataire DHT, ou vient de partir.',
+    remedy:
+      'S’il est parti, cela disparaît en moins de dix minutes ; réveillez le téléphone, ou essayez ses notifications.',
+  },
+  'why-two-networks': {
+    sentence: '{person} et {other} sont sur des réseaux différents ({here}, {there}).',
+    remedy:
+      'Entre réseaux, les appels peuvent avoir besoin de TURN : vérifiez que le même serveur TURN est saisi dans les deux applications.',
+  },
+  'why-nothing': {
+    sentence: 'Tous deux sont là, et rien du côté du hub ne sépare {person} et {other}.',
+    remedy: 'Lancez atoll doctor sur les réseaux des deux appareils ; vérifiez qu’aucun n’a bloqué l’autre.',
+  },
   'check-failed': {
     sentence: 'Une chose n’a pas pu être examinée ({check}) : {reason}',
     remedy: 'Corrigez ce qui a été constaté par ailleurs, puis recommencez.',
