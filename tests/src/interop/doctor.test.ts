@@ -194,6 +194,37 @@ test('each fault planted in the network is found by the guest that suffers from 
   ]);
 });
 
+test('video is measured between two hosts, directly and through TURN, and only by those who know the secret', async () => {
+  const [there, here] = [lan.host(1), lan.host(2)];
+  for (const host of [there, here]) host.exec('nft', 'flush', 'ruleset');
+  const serve = [ATOLL, 'doctor', '--serve', '--ready-file', ready];
+  await using responder = there.spawn(process.execPath, serve, { LC_ALL: 'C' });
+  await responder.waitForOutput(/Answers quality tests on UDP port 4223/, LIMIT_MS);
+  const measure = async (...args: string[]): Promise<{ exitCode: number | null; output: string }> => {
+    const command = [ATOLL, 'doctor', '--json', '--seconds', '1', '--limit', '3', '--with', there.address, ...args];
+    const measuring = here.spawn(process.execPath, command, { LC_ALL: 'C' });
+    return { exitCode: await measuring.ended(LIMIT_MS), output: measuring.output };
+  };
+  writeFileSync(scratch.file('guess'), 'guess\n');
+  const plot = scratch.file('plot.svg');
+  const [{ output }, stranger] = await Promise.all([
+    measure('--ready-file', ready, '--plot', plot),
+    measure('--hub', lan.host(0).address, '--token-file', scratch.file('guess')),
+  ]);
+  const { ways } = JSON.parse(output) as { ways: { way: string; camera: Record<string, number> }[] };
+  assert.deepEqual(
+    ways.map(({ way }) => way),
+    ['direct', 'turn'],
+  );
+  for (const { camera } of ways) {
+    assert.ok((camera.packets ?? 0) > 400, output);
+    assert.ok((camera.shownFramesPerSecond ?? 0) > 0, output);
+  }
+  assert.match(readFileSync(plot, 'utf8'), /^<svg [\s\S]*<polyline [\s\S]*<\/svg>\n$/);
+  assert.equal(stranger.exitCode, 1);
+  assert.match(stranger.output, /"code":"DOCTOR_NO_OTHER_SIDE"/);
+});
+
 test('each fault planted on the hub’s own host is found there', async () => {
   const [alone, poor, taken] = [lan.host(GUESTS + 1), lan.host(GUESTS + 2), lan.host(GUESTS + 3)];
   mkdirSync(scratch.file('full'));
