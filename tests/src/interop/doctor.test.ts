@@ -51,7 +51,7 @@ async function diagnose(
   args: readonly string[],
   { env = {}, resolver }: { env?: NodeJS.ProcessEnv; resolver?: string } = {},
 ): Promise<Diagnosis> {
-  const command = [process.execPath, ATOLL, 'doctor', '--json', '--limit', '3', ...args];
+  const command = [process.execPath, ATOLL, 'doctor', '--json', '--limit', '10', ...args];
   let run = command;
   if (resolver !== undefined) {
     const path = scratch.file(`resolv-${host.number}`);
@@ -201,7 +201,7 @@ test('video is measured between two hosts, directly and through TURN, and only b
   await using responder = there.spawn(process.execPath, serve, { LC_ALL: 'C' });
   await responder.waitForOutput(/Answers quality tests on UDP port 4223/, LIMIT_MS);
   const measure = async (...args: string[]): Promise<{ exitCode: number | null; output: string }> => {
-    const command = [ATOLL, 'doctor', '--json', '--seconds', '1', '--limit', '3', '--with', there.address, ...args];
+    const command = [ATOLL, 'doctor', '--json', '--seconds', '1', '--limit', '10', '--with', there.address, ...args];
     const measuring = here.spawn(process.execPath, command, { LC_ALL: 'C' });
     return { exitCode: await measuring.ended(LIMIT_MS), output: measuring.output };
   };

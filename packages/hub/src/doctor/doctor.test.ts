@@ -2,16 +2,21 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { generateIdentity } from '@atoll/identity';
 import { judgeAddresses } from './checks/check-addresses.js';
+import { judgeBootstrap } from './checks/check-bootstrap.js';
 import { judgeCertificate } from './checks/check-certificate.js';
 import { judgeClock } from './checks/check-clock.js';
+import { judgeDht } from './checks/check-dht.js';
 import { judgeDns } from './checks/check-dns.js';
 import { judgeFirewall } from './checks/check-firewall.js';
 import { judgeLoss } from './checks/check-loss.js';
 import { judgeMtu } from './checks/check-mtu.js';
 import { judgeMulticast } from './checks/check-multicast.js';
+import { judgeNames } from './checks/check-names.js';
 import { judgeNat } from './checks/check-nat.js';
 import { judgePorts, readBoundPorts } from './checks/check-ports.js';
+import { judgeProxy } from './checks/check-proxy.js';
 import { judgeResources } from './checks/check-resources.js';
+import { judgeTurn } from './checks/check-turn.js';
 import { findingOf, type Verdict } from './finding.js';
 import { en, type FindingId } from './messages/en.js';
 import { fr } from './messages/fr.js';
@@ -82,6 +87,38 @@ test('NAT, clock, MTU, loss and resources are judged by their figures', () => {
   assert.deepEqual(judgeLoss('h', times(200)), [], 'no way at all is no loss');
   const poor = { path: '/', freeDiskBytes: 1e6, freeMemoryBytes: 1e6, descriptors: 256 };
   assert.deepEqual(idsOf(judgeResources(poor)), ['disk-full', 'memory-low', 'descriptors-low']);
+});
+
+test('what listens, what is silent and what is there but does not work are told apart', () => {
+  const dht = (ping: 'answered' | 'refused' | 'silent', givesBack = false): string[] =>
+    idsOf(judgeDht({ host: 'h', port: 1, ping, givesBack }));
+  assert.deepEqual([dht('answered', true), dht('answered')], [['dht-good'], ['dht-stores-nothing']]);
+  assert.deepEqual([dht('refused'), dht('silent')], [['dht-closed'], ['dht-silent']]);
+  assert.equal(judgeBootstrap('a:1', 'unresolved').id, 'bootstrap-unresolved');
+  const answer = (status: number) => ({ status, date: undefined, body: '' });
+  const place = { url: 'http://h:1', host: 'h', isAssumed: false };
+  assert.equal(judgeProxy({ ...place, put: answer(503), givesBack: false }).id, 'proxy-zombie');
+  assert.equal(judgeProxy({ ...place, isAssumed: true, put: 'refused', givesBack: false }).severity, 'warning');
+  assert.equal(judgeNames({ ...place, answer: answer(404) }).id, 'names-good');
+  assert.equal(judgeNames({ ...place, answer: answer(500) }).id, 'names-unwell');
+  const credential = { kind: 'password' as const, user: 'u', password: 'p' };
+  const turn = (allocation: number | 'silent', relays?: boolean, known = true): string =>
+    judgeTurn({
+      transport: 'TLS',
+      host: 'h',
+      port: 1,
+      isAssumed: false,
+      credential: known ? credential : undefined,
+      allocation,
+      relay: 'r:1',
+      relays,
+    }).id;
+  assert.equal(turn(0, true), 'turn-good');
+  assert.equal(turn(0, false), 'turn-relay-closed');
+  assert.equal(turn(401), 'turn-password-wrong');
+  assert.equal(turn(401, undefined, false), 'turn-unknown');
+  assert.equal(turn(486), 'turn-refused');
+  assert.equal(turn('silent'), 'turn-silent');
 });
 
 test('DNS is judged by what is needed of it', () => {

@@ -11,7 +11,7 @@ const SHORT_LIVED_TYPE = 5;
 /** A search takes longer than one answer. */
 const SEARCH_LIMITS = 4;
 
-export interface DhtFacts {
+interface DhtFacts {
   readonly host: string;
   readonly port: number;
   readonly ping: UdpOutcome;

@@ -3,7 +3,7 @@ import { type Verdict, verdict } from '../finding.js';
 import { askHttp, type HttpOutcome } from '../probes/ask-http.js';
 import { portOf } from '../target.js';
 
-export interface NamesFacts {
+interface NamesFacts {
   readonly url: string;
   readonly host: string;
   readonly isAssumed: boolean;

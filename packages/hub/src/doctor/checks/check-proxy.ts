@@ -9,7 +9,7 @@ const SHORT_LIVED_TYPE = 5;
 /** A put waits for the DHT behind the proxy. */
 const PUT_LIMITS = 4;
 
-export interface ProxyFacts {
+interface ProxyFacts {
   readonly url: string;
   readonly host: string;
   readonly isAssumed: boolean;

@@ -11,7 +11,7 @@ const UNAUTHORIZED = 401;
 const KNOCK_EVERY_MS = 200;
 
 /** What came of one way to the TURN server with one credential. */
-export interface TurnFacts {
+interface TurnFacts {
   readonly transport: TurnTransport;
   readonly host: string;
   readonly port: number;

@@ -11,7 +11,7 @@ const TAG_BYTES = 16;
 export const MAX_PACKET_BYTES = 1200;
 
 const KINDS = ['hello', 'cookie', 'data', 'echo'] as const;
-export type QualityKind = (typeof KINDS)[number];
+type QualityKind = (typeof KINDS)[number];
 
 /** One packet of the quality test. */
 export interface QualityPacket {
