@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Logger, UsageError } from '@atoll/base';
+import { AtollError, type Logger, UsageError } from '@atoll/base';
 import { toName } from '@atoll/name-server';
 import { Authority } from './authority/authority.js';
 import { HubCertificate } from './authority/hub-certificate.js';
@@ -12,6 +12,8 @@ import { ControlServer } from './control.js';
 import { DhtService } from './dht-service.js';
 import { examine } from './doctor/examine.js';
 import { localTarget } from './doctor/find-target.js';
+import { whyPartsOf } from './doctor/why/find-person.js';
+import { why } from './doctor/why/why.js';
 import { openPorts } from './firewall/open-ports.js';
 import { lanAddresses } from './lan-addresses.js';
 import { Mdns } from './mdns/mdns.js';
@@ -128,6 +130,11 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       log,
       bridge: () => now.dht?.bridged,
       doctor: async (language) => examine(await localTarget(configuration), { language }),
+      why: async (of, to, language) => {
+        const node = now.dht?.node;
+        if (node === undefined) throw new AtollError('DHT_NOT_RUNNING', 'The DHT node is not running.');
+        return why(of, to, whyPartsOf(node, services.facts.names?.url), language);
+      },
       backup: () => backUpState(configuration.state),
       restore: async (file) => {
         await stageRestore(configuration.state, file);
