@@ -129,12 +129,12 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       settings,
       log,
       bridge: () => now.dht?.bridged,
-      why: (of, to, language) => {
+      doctor: async (language) => examine(await localTarget(configuration), { language }),
+      why: async (of, to, language) => {
         const node = now.dht?.node;
-        if (node === undefined) throw new AtollError('HUB_NO_NODE', 'The DHT node of this hub does not run.');
+        if (node === undefined) throw new AtollError('DHT_NOT_RUNNING', 'The DHT node is not running.');
         return why(of, to, whyPartsOf(node, services.facts.names?.url), language);
       },
-      doctor: async (language) => examine(await localTarget(configuration), { language }),
       backup: () => backUpState(configuration.state),
       restore: async (file) => {
         await stageRestore(configuration.state, file);
