@@ -1,15 +1,19 @@
 import { readFile } from 'node:fs/promises';
 import { errorMessage, UsageError } from '@atoll/base';
-import { type HubConfiguration, type OpenPort, openPorts, type ReadyPorts, turnPorts } from '@atoll/hub';
+import { type HubConfiguration, type OpenPort, openPorts, type ReadyPorts, runningFacts, turnPorts } from '@atoll/hub';
 import { turnConfiguration } from './turn/configuration.js';
 import { readDirectives } from './turn/read-directives.js';
 
-/** The ports of a hub, with the real ones of one that runs when its ready file is named. */
+/** The ports of a hub: those that it really took when it runs in its state directory or its ready file is named. */
 export async function portsOfHub(
   configuration: HubConfiguration,
   readyFile: string | undefined,
 ): Promise<readonly OpenPort[]> {
-  return openPorts(configuration, readyFile === undefined ? undefined : await readReadyFile(readyFile));
+  const ready =
+    readyFile === undefined
+      ? ((await runningFacts(configuration.state)) as ReadyPorts | undefined)
+      : await readReadyFile(readyFile);
+  return openPorts(configuration, ready);
 }
 
 /** The ports of a TURN server with coturn's configuration. */

@@ -44,6 +44,7 @@ export { jsonLogger, textLogger } from './hub-logger.js';
 export { PortMapMemory } from './port-map-memory.js';
 export type * from './portal/api.js';
 export type { ReadyFacts } from './ready-facts.js';
+export { runningFacts } from './running-file.js';
 export { type HubOptions, type RunningHub, startHub } from './startup.js';
 export { writeAtomically } from './state-directory.js';
 export { makeSupportBundle, type SupportBundleFacts } from './support/support-bundle.js';

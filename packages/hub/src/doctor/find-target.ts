@@ -2,10 +2,10 @@ import { lookup } from 'node:dns/promises';
 import { readFile, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { errorCode, errorMessage, splitHostPort, UsageError } from '@atoll/base';
+import { errorMessage, splitHostPort, UsageError } from '@atoll/base';
 import { DEFAULT_PORT, decodeDhtAnnouncement } from '@atoll/dht';
 import type { HubConfiguration } from '../configuration.js';
-import { RUNNING_FILE } from '../running-file.js';
+import { hubProcess, runningFacts } from '../running-file.js';
 import { askDiscovery, DISCOVERY_GROUP } from './checks/check-multicast.js';
 import { askHttp } from './probes/ask-http.js';
 import { bracketed, type DoctorTarget, type LocalTarget, type ServicePort, type TurnTarget } from './target.js';
@@ -48,7 +48,7 @@ export async function localTarget(configuration: HubConfiguration): Promise<Doct
   const isThere = await stat(join(state, 'dht-node')).catch(() => undefined);
   const pid = await hubProcess(state);
   if (isThere === undefined && pid === undefined) return undefined;
-  const ready = pid === undefined ? undefined : await readJson(join(state, RUNNING_FILE)).catch(() => undefined);
+  const ready = await runningFacts(state);
   const facts = isObject(ready) ? targetOf(ready) : undefined;
   const local: LocalTarget = { statePath: state, pid, certificate, privateKey, ports: portsOf(configuration, facts) };
   if (facts !== undefined) return { ...facts, bootstrap: bootstrapIn(ready) ?? bootstrap, local };
@@ -176,17 +176,6 @@ function portsOf(configuration: HubConfiguration, facts: DoctorTarget | undefine
     { isWanted: turn, service: 'turn', setting: 'turn-port', transport: 'TCP', port: facts?.turn?.port ?? turnPort },
   ];
   return all.filter(({ isWanted, port: number }) => isWanted && number !== 0).map(({ isWanted: _, ...rest }) => rest);
-}
-
-async function hubProcess(state: string): Promise<number | undefined> {
-  const pid = Number((await readFile(join(state, 'lock'), 'utf8').catch(() => '')).trim());
-  if (!(pid > 0)) return undefined;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if (errorCode(error) !== 'EPERM') return undefined;
-  }
-  return pid;
 }
 
 function bootstrapIn(running: unknown): readonly string[] | undefined {
