@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import { AirGap, eventually, Lan } from '@atoll/testkit';
 import { ATOLL, startNode } from './atoll.js';
 
-const DISCOVERY_GROUPS = ['239.192.0.1', 'ff08::101'];
+/** Jami's discovery, and mDNS, which no router passes on. */
+const DISCOVERY_GROUPS = ['239.192.0.1', 'ff08::101', '224.0.0.251', 'ff02::fb'];
 
 test('a hub with everything on speaks to nobody but its LAN, on IPv4 and IPv6', async () => {
   const state = await mkdtemp(join(tmpdir(), 'atoll-state-'));
