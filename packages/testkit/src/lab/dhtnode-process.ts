@@ -50,8 +50,11 @@ export class DhtnodeProcess {
   async command(line: string, answer: RegExp, limitMs: number = LOOKUP_MS): Promise<RegExpExecArray> {
     const from = this.process.output.length;
     this.process.writeLine(line);
-    // dhtnode shows its prompt from another thread, at times in the middle of an answer.
-    const find = (output: string) => answer.exec(output.slice(from).replaceAll(PROMPT, '')) ?? undefined;
+    const find = (output: string): RegExpExecArray | undefined => {
+      const printed = output.slice(from);
+      // dhtnode shows its prompt from another thread, at times in the middle of an answer.
+      return answer.exec(printed) ?? answer.exec(printed.replaceAll(PROMPT, '')) ?? undefined;
+    };
     return this.process.waitUntil(find, String(answer), limitMs);
   }
 
