@@ -48,7 +48,8 @@ export async function examine(target: DoctorTarget | undefined, options: Examine
   const tools = { unixMs, limitMs, ...(stun === undefined ? {} : { stun }) };
   const isHere = target?.local !== undefined;
   const isThere = isHere ? target.local?.pid !== undefined : target !== undefined && target.host !== '';
-  const checks = isThere ? [...OWN, ...REMOTE] : OWN;
+  // A hub that does not start may have its certificate to blame.
+  const checks = isThere ? [...OWN, ...REMOTE] : isHere ? [...OWN, checkCertificate] : OWN;
   const place = target ?? { host: '127.0.0.1', addresses: [], isAssumed: true, bootstrap: [] };
   const verdicts = await Promise.all(
     checks.map(async (check) => {

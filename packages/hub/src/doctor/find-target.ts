@@ -13,7 +13,7 @@ import { bracketed, type DoctorTarget, type LocalTarget, type ServicePort, type 
 const DISCOVERY_MS = 1500;
 const JOIN_MS = 1500;
 /** Where a hub's services are when nothing else is said. */
-const USUAL = { proxy: 8080, names: 8000, turn: 3478 } as const;
+const USUAL = { proxy: 8080, names: 8000, turn: 3478, portal: 8088 } as const;
 
 /** How a person says which hub to look at. */
 export interface TargetWish {
@@ -92,7 +92,7 @@ async function fromDiscovery(network: number): Promise<DoctorTarget | undefined>
 /** What the hub's page says to everyone; services in their usual places where there is no page. */
 async function fromPage(host: string, network: number, port: number): Promise<DoctorTarget> {
   const at = bracketed(host);
-  const answer = await askHttp(`http://${at}:${USUAL.names}/api/join`, { limitMs: JOIN_MS });
+  const answer = await askHttp(`http://${at}:${USUAL.portal}/api/join`, { limitMs: JOIN_MS });
   const basic = { host, addresses: [], bootstrap: [], dht: { port, network } };
   if (typeof answer !== 'string' && answer.status === 200) {
     const said = parseObject(answer.body);

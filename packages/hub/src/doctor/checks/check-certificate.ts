@@ -45,7 +45,7 @@ export const checkCertificate: Check = async (target, { limitMs, unixMs }) => {
       return [judgeCertificate(certificate, { place: `${bracketed(name)}:${port}`, host: name, unixMs: unixMs() })];
     }),
   );
-  return [...served.flat(), ...(await judgeFiles(target))];
+  return [...served.flat(), ...(await judgeFiles(target, unixMs()))];
 };
 
 function tlsPorts({ proxy = [], names = [], turn }: DoctorTarget): number[] {
@@ -73,14 +73,18 @@ function fetchCertificate(
   });
 }
 
-async function judgeFiles({ local }: DoctorTarget): Promise<Verdict[]> {
+async function judgeFiles({ host, local }: DoctorTarget, unixMs: number): Promise<Verdict[]> {
   if (local?.certificate === undefined || local.privateKey === undefined) return [];
   let path = local.certificate;
   try {
     const certificate = new X509Certificate(await readFile(path));
     path = local.privateKey;
     const key = createPrivateKey(await readFile(path));
-    if (certificate.checkPrivateKey(key)) return [];
+    if (certificate.checkPrivateKey(key)) {
+      // What a running hub serves was judged already; one that does not start may have its times to blame.
+      const found = judgeCertificate(certificate, { place: local.certificate, host, unixMs });
+      return local.pid === undefined && found.id !== 'certificate-name' ? [found] : [];
+    }
     return [verdict('fault', 'certificate-unreadable', { path, reason: `${path} is not the certificate’s key.` })];
   } catch (error) {
     return [verdict('fault', 'certificate-unreadable', { path, reason: errorMessage(error) })];
