@@ -72,9 +72,11 @@ export class ManagedProcess {
     }
   }
 
-  /** SIGTERM, and SIGKILL if that is not enough. */
+  /** SIGTERM and the end of its input, and SIGKILL if that is not enough. */
   async stop(limitMs = 10_000): Promise<void> {
     this.child.kill('SIGTERM');
+    // A dhtnode that is about to read its next command misses the signal, and waits for input for ever.
+    this.child.stdin.end();
     const timer = setTimeout(() => this.child.kill('SIGKILL'), limitMs);
     await this.exited;
     clearTimeout(timer);
