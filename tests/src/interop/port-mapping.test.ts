@@ -97,12 +97,13 @@ test('a hub keeps its ports mapped while it runs, and a node outside joins by th
   const plan = { host: router, outside: `${WAN}/24`, protocols: { upnp: true, natPmp: true } };
   await using _daemon = await startRouter(lan, plan, scratch);
   const ready = scratch.file('ready.json');
-  const args = ['up', '--state', scratch.file('state'), '--port-map', 'true', '--ready-file', ready];
-  const running = hub.spawn(process.execPath, [ATOLL, ...args], { LC_ALL: 'C' });
+  // Without TURN: Debian's miniupnpd breaks off when it is asked to list more than seven mappings.
+  const args = ['up', '--state', scratch.file('state'), '--port-map', 'true', '--ready-file', ready, '--no-turn'];
+  await using running = hub.spawn(process.execPath, [ATOLL, ...args], { LC_ALL: 'C' });
   await eventually(() => existsSync(ready), 'the hub is not ready');
   const { portMap } = JSON.parse(readFileSync(ready, 'utf8')) as { portMap: Facts };
   assert.deepEqual([portMap.method, portMap.externalAddress, portMap.next], ['pcp', WAN, 'internet']);
-  const wanted = ['TCP 3478', 'TCP 8000', 'TCP 8080', 'UDP 3478', 'UDP 4222'];
+  const wanted = ['TCP 8000', 'TCP 8001', 'TCP 8080', 'TCP 8443', 'UDP 4222'];
   const seen = (): string =>
     seenByUpnpc(hub, router)
       .map((line) => line.split('->')[0] ?? '')
