@@ -1,4 +1,4 @@
-export { AirGap } from './lab/air-gap.js';
+export { AirGap, LAN_GROUPS } from './lab/air-gap.js';
 export { eventually, within } from './lab/deadline.js';
 export { type DhtnodeOptions, DhtnodeProcess } from './lab/dhtnode-process.js';
 export { Jamid, type JamidOptions } from './lab/jamid.js';

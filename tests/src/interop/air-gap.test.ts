@@ -3,11 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { AirGap, eventually, Lan } from '@atoll/testkit';
+import { AirGap, eventually, LAN_GROUPS, Lan } from '@atoll/testkit';
 import { ATOLL, startNode } from './atoll.js';
-
-/** Jami's discovery, and mDNS, which no router passes on. */
-const DISCOVERY_GROUPS = ['239.192.0.1', 'ff08::101', '224.0.0.251', 'ff02::fb'];
 
 test('a hub with everything on speaks to nobody but its LAN, on IPv4 and IPv6', async () => {
   const state = await mkdtemp(join(tmpdir(), 'atoll-state-'));
@@ -15,7 +12,7 @@ test('a hub with everything on speaks to nobody but its LAN, on IPv4 and IPv6', 
   const [hubHost, nodeHost] = [lan.host(0), lan.host(1)];
   // The hosts have a default route that leads nowhere: whatever would leave the LAN is sent, and seen.
   const gaps = [hubHost, nodeHost].map((host) =>
-    AirGap.watch(host, [lan.network, 'fd77::/16', 'fe80::/10', ...DISCOVERY_GROUPS]),
+    AirGap.watch(host, [lan.network, 'fd77::/16', 'fe80::/10', ...LAN_GROUPS]),
   );
   try {
     await using hub = hubHost.spawn(process.execPath, [ATOLL, 'up', '--state', state], { LC_ALL: 'C' });

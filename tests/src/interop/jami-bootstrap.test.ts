@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { AirGap, Jamid, Lan } from '@atoll/testkit';
+import { AirGap, Jamid, LAN_GROUPS, Lan } from '@atoll/testkit';
 import { startHub } from './atoll.js';
 
 async function talkBothWays(alice: Jamid, bob: Jamid, conversation: string, words: string): Promise<void> {
@@ -17,7 +17,7 @@ test('two real Jami daemons meet and talk through nothing but a hub, also after 
   const state = await mkdtemp(join(tmpdir(), 'atoll-state-'));
   await using lan = await Lan.create({ hosts: 4 });
   const [a, b, c, h] = [lan.host(0), lan.host(1), lan.host(2), lan.host(3)];
-  const gap = AirGap.watch(h, [lan.network, '239.192.0.1']);
+  const gap = AirGap.watch(h, [lan.network, ...LAN_GROUPS]);
   try {
     const first = await startHub(h, state);
     const bootstrap = `${h.address}:4222`;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { PrivateKey } from '@atoll/identity';
-import { AirGap, eventually, type Host, Jamid, Lan, type ManagedProcess } from '@atoll/testkit';
+import { AirGap, eventually, type Host, Jamid, LAN_GROUPS, Lan, type ManagedProcess } from '@atoll/testkit';
 import { ATOLL } from './atoll.js';
 
 /** What the daemon's signals say (protocol/name-server.md 3 and 5). */
@@ -57,7 +57,7 @@ test('real Jami daemons register names at a hub, are refused taken ones, and fin
   const state = await mkdtemp(join(tmpdir(), 'atoll-state-'));
   await using lan = await Lan.create({ hosts: 3 });
   const [a, b, h] = [lan.host(0), lan.host(1), lan.host(2)];
-  const gap = AirGap.watch(h, [lan.network, '239.192.0.1']);
+  const gap = AirGap.watch(h, [lan.network, ...LAN_GROUPS]);
   try {
     const readyFile = join(state, 'ready.json');
     await using hub = await readyHub(h, join(state, 'hub'), '--ready-file', readyFile);

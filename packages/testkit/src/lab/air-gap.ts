@@ -2,6 +2,9 @@ import type { Host } from './lan.js';
 
 const TABLE = 'atoll_air_gap';
 
+/** Groups that a hub finds the LAN by: Jami's discovery, and mDNS. No router passes them on. */
+export const LAN_GROUPS = ['239.192.0.1', 'ff08::101', '224.0.0.251', 'ff02::fb'];
+
 /**
  * Watches what a host sends to anybody who was neither configured nor found on the LAN. It counts in the kernel, before
  * any address is looked up, so nothing is missed and nothing needs to arrive.
