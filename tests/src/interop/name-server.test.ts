@@ -49,7 +49,7 @@ async function registeredName(jamid: Jamid): Promise<string | undefined> {
 
 async function readyHub(host: Host, state: string, ...args: string[]): Promise<ManagedProcess> {
   const hub = host.spawn(process.execPath, [ATOLL, 'up', '--state', state, ...args], { LC_ALL: 'C' });
-  await hub.waitForOutput(/Name server: +http:\S+:8000/, 30_000);
+  await hub.waitForOutput(/Name server: +https?:\S+:800[01]/, 30_000);
   return hub;
 }
 
@@ -66,7 +66,10 @@ test('real Jami daemons register names at a hub, are refused taken ones, and fin
       async () => (await readFile(readyFile, 'utf8').catch(() => '')) !== '',
       'the hub wrote no ready file',
     );
-    assert.deepEqual(JSON.parse(await readFile(readyFile, 'utf8')).names, { url: server });
+    assert.deepEqual(JSON.parse(await readFile(readyFile, 'utf8')).names, {
+      url: server,
+      urlTls: server.replace('http://', 'https://').replace(':8000', ':8001'),
+    });
     const bootstrap = `${h.address}:4222`;
     const settings = { 'RingNS.uri': server };
     await using alice = await Jamid.start(a, { displayName: 'alice', bootstrap, settings });
