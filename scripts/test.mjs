@@ -93,10 +93,14 @@ async function nodeTest(files, { limitMs, concurrency, runtime = process.execPat
     console.error('There is no test to run.');
     return undefined;
   }
-  const output = await run(runtime, ['--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec', ...files], {
-    limitMs,
-    env: { ATOLL_LAB_LOGS: join(root, 'output/lab') },
-  });
+  const output = await run(
+    runtime,
+    ['--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec', '--test-timeout=240000', ...files],
+    {
+      limitMs,
+      env: { ATOLL_LAB_LOGS: join(root, 'output/lab') },
+    },
+  );
   return output;
 }
 
@@ -283,7 +287,8 @@ const steps = [
   },
   {
     name: 'interop',
-    run: testStep(() => interop().filter((path) => !JAMI.test(path)), { limitMs: 15 * MINUTE, concurrency: 2 }),
+    // They wait for peers and timers more than they work.
+    run: testStep(() => interop().filter((path) => !JAMI.test(path)), { limitMs: 15 * MINUTE, concurrency: 3 }),
     exists: hasRing('interop'),
     needsPeers: true,
   },
