@@ -95,7 +95,15 @@ async function nodeTest(files, { limitMs, concurrency, runtime = process.execPat
   }
   const output = await run(
     runtime,
-    ['--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec', '--test-timeout=240000', ...files],
+    [
+      '--test',
+      `--test-concurrency=${concurrency}`,
+      '--test-reporter=spec',
+      // Of a test and of a file; a process that a failed test left behind must not hold the ring.
+      '--test-timeout=480000',
+      '--test-force-exit',
+      ...files,
+    ],
     {
       limitMs,
       env: { ATOLL_LAB_LOGS: join(root, 'output/lab') },
