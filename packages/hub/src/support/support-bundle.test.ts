@@ -34,7 +34,7 @@ test('secrets, names and ids are struck out wherever they stand', () => {
 test('a support bundle holds what helps, and no planted secret or name', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'atoll-support-'));
   try {
-    const secrets = ['turn-s3cret-planted', 'database-s3cret-planted', 'log-s3cret-planted'];
+    const secrets = ['turn-s3cret-planted', 'database-s3cret-planted', 'log-s3cret-planted', 'user-s3cret-planted'];
     const address = 'c'.repeat(40);
     const empty = Buffer.alloc(0);
     const record = { name: 'planted-name', address, owner: address, publicKey: empty, signature: empty };
@@ -42,11 +42,13 @@ test('a support bundle holds what helps, and no planted secret or name', async (
     await store.import([{ ...record, isWaiting: false, registeredUnixMs: 0 }], 'test');
     await store.close();
     await writeFile(join(folder, 'turn-credentials.json'), JSON.stringify({ user: 'atoll', password: secrets[0] }));
+    const user = { name: 'guest', password: secrets[3] };
+    await writeFile(join(folder, 'turn-users.json'), JSON.stringify([user]));
     await writeFile(join(folder, 'database-password'), `${secrets[1]}\n`);
     const log = join(folder, 'hub.log');
     await writeFile(
       log,
-      `planted-name asked; ${secrets[0]} ${secrets[1]} password=${secrets[2]} ${address} ${hostname()}\n`,
+      `planted-name asked; ${secrets[0]} ${secrets[1]} ${secrets[3]} password=${secrets[2]} ${address} ${hostname()}\n`,
     );
     const given = { state: folder, namesStorePasswordFile: join(folder, 'database-password') };
     const configuration = await readConfiguration(given, {}, undefined);

@@ -10,6 +10,7 @@ import { encodeArchive } from '../backup/tape-archive.js';
 import type { HubConfiguration } from '../configuration.js';
 import type { Findings } from '../portal/api.js';
 import { RUNNING_FILE } from '../running-file.js';
+import { TurnUsers } from '../turn-users.js';
 import { Redaction } from './redaction.js';
 
 /** Bytes kept of each log, its end. */
@@ -64,7 +65,8 @@ async function secretsOf(configuration: HubConfiguration): Promise<string[]> {
   const credentials = await readFile(join(state, 'turn-credentials.json'), 'utf8').catch(() => '{}');
   const parsed = JSON.parse(credentials) as { password?: unknown };
   if (typeof parsed.password === 'string') secrets.push(parsed.password);
-  return secrets;
+  const users = await TurnUsers.open(join(state, 'turn-users.json')).catch(() => undefined);
+  return [...secrets, ...(users?.all().map(({ password }) => password) ?? [])];
 }
 
 /** Names that people registered here. A database elsewhere is not asked. */
