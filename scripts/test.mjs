@@ -49,6 +49,14 @@ function filesBelow(folder, pattern) {
   });
 }
 
+function signalGroup(pid, signal) {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It has ended.
+  }
+}
+
 /** Runs a command; its whole process group ends when the time is up. Resolves to its output, or undefined if it failed. */
 function run(command, args, { limitMs = 2 * MINUTE, env = {}, cwd = root, show = true } = {}) {
   return new Promise((resolve) => {
@@ -67,10 +75,8 @@ function run(command, args, { limitMs = 2 * MINUTE, env = {}, cwd = root, show =
     child.stderr.on('data', take(process.stderr));
     const timer = setTimeout(() => {
       console.error(`${command} took longer than ${limitMs / 1000} s and was stopped.`);
-      try {
-        process.kill(-child.pid, 'SIGTERM');
-        setTimeout(() => process.kill(-child.pid, 'SIGKILL'), 10_000).unref();
-      } catch {}
+      signalGroup(child.pid, 'SIGTERM');
+      setTimeout(() => signalGroup(child.pid, 'SIGKILL'), 10_000).unref();
     }, limitMs);
     child.on('error', (error) => console.error(error.message));
     child.on('close', (code) => {
@@ -243,7 +249,7 @@ const soak = () =>
 const unitTests = () => filesBelow(join(root, 'packages'), /\.test\.js$/).filter((path) => path.includes('/dist/'));
 const ring = (name) => () => filesBelow(join(root, 'tests/dist', name), /\.test\.js$/);
 const interop = ring('interop');
-const JAMI = /\/(jami-bootstrap|jami-generations|jami-two-hubs|proxy-jamid|push|name-server|turn-jami)\.test\.js$/;
+const JAMI = /\/(jami-bootstrap|jami-generations|jami-join|jami-two-hubs|proxy-jamid|push|name-server)\.test\.js$/;
 const hasRing = (name) => existsSync(join(root, 'tests/src', name));
 
 const steps = [
