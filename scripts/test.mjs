@@ -23,6 +23,7 @@ const PEERS = [
   'postgresql',
   'coturn',
   'chromium',
+  'libnss3-tools',
   'curl',
   'iptables',
   'ufw',

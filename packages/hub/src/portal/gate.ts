@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { type Exchange, type HeaderList, HttpError } from '@atoll/http';
 
 /** Names of a host that only a network of its own could give away again: never a stranger's. */
@@ -63,14 +63,23 @@ export function admit(exchange: Exchange, names: ReadonlySet<string>): HeaderLis
       });
     }
   }
-  // The page tests the hub's services from the browser that shows it: they are other ports of the same host.
-  const policy = CONTENT_SECURITY_POLICY.replace("connect-src 'self'", `connect-src 'self' ${host}:*`);
+  const policy = policyFor(host);
   // Whether HTTPS is trusted is tried from the page over HTTP, another origin: by the one answer that says nothing.
   const resources = exchange.path === '/healthz' ? 'cross-origin' : 'same-origin';
   return SECURITY_HEADERS.map((text, n) => {
     if (SECURITY_HEADERS[n - 1] === 'Cross-Origin-Resource-Policy') return resources;
     return text === CONTENT_SECURITY_POLICY ? policy : text;
   });
+}
+
+/**
+ * The policy for a page of a host. The page tests the hub's services from the browser that shows it: they are other ports
+ * of the same host. A policy cannot name an IPv6 address (CSP Level 3 section 2.3.1): there the page says that it may not
+ * test.
+ */
+function policyFor(host: string): string {
+  if (isIPv6(host)) return CONTENT_SECURITY_POLICY;
+  return CONTENT_SECURITY_POLICY.replace("connect-src 'self'", `connect-src 'self' ${host}:*`);
 }
 
 /** A host of `Host` without port, in lower case; undefined when it is none. */

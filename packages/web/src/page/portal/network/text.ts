@@ -42,7 +42,7 @@ export const networkText = defineText(
     self: 'this hub',
     good: 'good node',
     doubtful: 'not sure',
-    nodeList: (count: number) => `All ${count} ${plural('en', count, 'node', 'nodes')} as a list`,
+    nodeList: (count: number) => `${plural('en', count, 'The node', `All ${count} nodes`)} as a list`,
     id: 'Id',
     address: 'Address',
     state: 'State',
