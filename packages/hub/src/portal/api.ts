@@ -33,9 +33,9 @@
  * route whose part this hub was built without answers 501.
  *
  * The operator's first link is `…/operator#link=SECRET`: the page posts the secret to `/api/session`. Over HTTP only the
- * pages `/`, `/join`, `/trust` and `/quality` are served, with files and what everyone may ask; other pages lead to HTTPS (307), and
- * sessions and operator routes answer 403 `PORTAL_NEEDS_HTTPS` unless asked from the hub itself. The authority's
- * certificate lies at `/trust/atoll.crt`, `.der` and `.mobileconfig`.
+ * pages `/`, `/join`, `/trust` and `/quality` are served, with files and what everyone may ask; other pages lead to HTTPS
+ * (307), and sessions and operator routes answer 403 `PORTAL_NEEDS_HTTPS` unless asked from the hub itself. The
+ * authority's certificate lies at `/trust/atoll.crt`, `.der` and `.mobileconfig`.
  */
 
 /** What a person enters in a Jami app, and what one QR code carries to Atoll clients. */
