@@ -8,7 +8,7 @@ import { WayConnection } from './way-connection.js';
 const MIN_SECONDS = 1;
 const MAX_SECONDS = 30;
 /** A browser finds out only by and by how much it may send. */
-const WARM_UP_MS = 2000;
+const WARM_UP_MS = 4000;
 const LOAD_MS = 3000;
 const EVERY_MS = 1000;
 /** The other side may be late by so much. */
@@ -100,7 +100,7 @@ async function measureWay(
   try {
     const camera = await runStream('camera');
     const screen = await runStream('screen');
-    const load = await together('load', () => loadBothWays(connection, Math.min(LOAD_MS, durationMs)));
+    const load = await together('load', () => loadBothWays(connection, LOAD_MS));
     if (camera === undefined || screen === undefined || load === undefined) return none;
     const path = await connection.path();
     const theirs = typeof load.theirs === 'number' ? load.theirs : 0;
@@ -142,6 +142,7 @@ async function watchStream(connection: WayConnection, name: StreamName, duration
     }
     return snapshots;
   } finally {
+    await sender.replaceTrack(null);
     picture.stop();
   }
 }
