@@ -1,4 +1,4 @@
-export { AddressLimits, type AddressLimitsOptions } from './address-limits.js';
+export { AddressLimits, type AddressLimitsOptions, networkOf } from './address-limits.js';
 export type { CertificateFiles } from './certificate-files.js';
 export { type BodyLimits, Exchange, type HeaderList } from './exchange.js';
 export { HttpError } from './http-error.js';

@@ -7,7 +7,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { PortalStub } from './portal-stub.js';
 
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-dev-shm-usage'];
-const PAGES = ['', 'trust', 'network', 'why', 'operator'] as const;
+const PAGES = ['', 'trust', 'network', 'why', 'quality', 'operator'] as const;
 const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } } as const;
 /** Budget of the script that one page loads, uncompressed. */
 const SCRIPT_BYTES_MAX = 150_000;

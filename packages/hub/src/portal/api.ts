@@ -9,6 +9,10 @@
  * | `GET /api/history?hours=24` | everyone | {@link History} |
  * | `GET /api/reach` | everyone | {@link ReachFacts}: what the hub sees of this very device |
  * | `GET /api/why?of=NAME-OR-ID&to=NAME-OR-ID&language=en` | everyone | {@link Findings}: why these two do not meet |
+ * | `POST /api/quality` | everyone, rate limited | {@link QualitySeat} of a new room for two browsers that measure |
+ * | `POST /api/quality/CODE` | everyone, rate limited | {@link QualitySeat}: the second one of the room |
+ * | `POST /api/quality/CODE/messages` `{"seat","message"}` | its two members, rate limited | 204; the message is a string |
+ * | `GET /api/quality/CODE/messages?seat=SEAT&after=N` | its two members, rate limited | {@link QualityMessages}: what the other one said, without its first N |
  * | `POST /api/session` `{"password"}` or `{"link"}` | everyone, rate limited | {@link Session} and a cookie |
  * | `DELETE /api/session` | operator | 204 |
  * | `GET /api/operator` | operator | {@link OperatorFacts} |
@@ -29,9 +33,9 @@
  * route whose part this hub was built without answers 501.
  *
  * The operator's first link is `…/operator#link=SECRET`: the page posts the secret to `/api/session`. Over HTTP only the
- * pages `/`, `/join` and `/trust` are served, with files and what everyone may ask; other pages lead to HTTPS (307), and
- * sessions and operator routes answer 403 `PORTAL_NEEDS_HTTPS` unless asked from the hub itself. The authority's
- * certificate lies at `/trust/atoll.crt`, `.der` and `.mobileconfig`.
+ * pages `/`, `/join`, `/trust` and `/quality` are served, with files and what everyone may ask; other pages lead to HTTPS
+ * (307), and sessions and operator routes answer 403 `PORTAL_NEEDS_HTTPS` unless asked from the hub itself. The
+ * authority's certificate lies at `/trust/atoll.crt`, `.der` and `.mobileconfig`.
  */
 
 /** What a person enters in a Jami app, and what one QR code carries to Atoll clients. */
@@ -152,6 +156,18 @@ export interface Findings {
   /** No fault among them. */
   readonly isWell: boolean;
   readonly findings: readonly Finding[];
+}
+
+/** A place in a room where two browsers find each other; the room lasts ten minutes. */
+export interface QualitySeat {
+  /** What the other device enters. */
+  readonly code: string;
+  /** Secret of this member. */
+  readonly seat: string;
+}
+
+export interface QualityMessages {
+  readonly messages: readonly string[];
 }
 
 export interface Session {

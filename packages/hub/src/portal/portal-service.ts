@@ -8,11 +8,12 @@ import { bracketed } from './join.js';
 import { addOperatorRoutes } from './operator-routes.js';
 import { Portal, type PortalComponents } from './portal.js';
 import { addPublicRoutes } from './public-routes.js';
+import { addQualityRoutes } from './quality-routes.js';
 import type { Sessions } from './sessions.js';
 import { StaticFiles } from './static-files.js';
 
-/** Pages that are there without HTTPS: for joining, and for coming to trust the hub. */
-const PLAIN_PAGES = new Set(['/', '/join', '/trust']);
+/** Pages that are there without HTTPS: for joining, for coming to trust the hub, and one that says nothing private. */
+const PLAIN_PAGES = new Set(['/', '/join', '/trust', '/quality']);
 const SAVE_EVERY_MS = 5 * 60_000;
 const REQUEST_MS = 10 * 60_000;
 const PROBE_LIMIT_MS = 10_000;
@@ -53,6 +54,7 @@ export class PortalService implements HubService {
     const files = await StaticFiles.read(this.folder);
     const router = new Router();
     addPublicRoutes(router, portal);
+    addQualityRoutes(router, portal);
     addOperatorRoutes(router, portal);
     const secure =
       certificate === undefined ? [] : [{ hosts: host, port: portalTlsPort, certificate: certificate.current() }];

@@ -198,3 +198,30 @@ test('the first link opens the operator’s page once; then there is a password,
   assert.equal((await post('session', undefined, cookie, 'DELETE')).status, 204);
   assert.equal((await ask(`${secure}api/operator`, { ca, headers: { Cookie: cookie } })).status, 401);
 });
+
+test('two browsers leave each other messages in a room, over HTTP too, and codes cannot be tried for ever', async (t) => {
+  const { plain } = await trial(t);
+  const post = (path: string, body?: unknown): Promise<Answer> =>
+    ask(`${plain}api/quality${path}`, { method: 'POST', body });
+  assert.equal((await ask(`${plain}quality`)).status, 200);
+  const { code, seat } = JSON.parse((await post('')).text);
+  assert.equal((await post(`/${code}/messages`, { seat, message: 'offer' })).status, 204);
+  const other = JSON.parse((await post(`/${code}`)).text);
+  const heard = await ask(`${plain}api/quality/${code}/messages?seat=${other.seat}&after=0`);
+  assert.deepEqual(JSON.parse(heard.text), { messages: ['offer'] });
+  const refusals = [
+    await post(`/${code}`),
+    await post('/nobody'),
+    await post(`/${code}/messages`, { seat, message: 'x'.repeat(16_385) }),
+    await post(`/${code}/messages`, { seat, message: 1 }),
+    await ask(`${plain}api/quality/${code}/messages?seat=${seat}&after=-1`),
+    await ask(`${plain}api/quality/${code}/messages?seat=guess`),
+  ];
+  assert.deepEqual(
+    refusals.map(({ status }) => status),
+    [409, 404, 413, 400, 400, 404],
+  );
+  let last = 0;
+  for (let n = 0; n < 12 && last !== 429; n++) last = (await post('/guess')).status;
+  assert.equal(last, 429);
+});

@@ -181,7 +181,8 @@ export class Portal {
     return `${cookieName(exchange)}=${token}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure}`;
   }
 
-  private limit(limits: AddressLimits, client: string): void {
+  /** Throws the refusal when an address has asked too often. */
+  limit(limits: AddressLimits, client: string): void {
     if (limits.take(client)) return;
     throw new HttpError(429, 'PORTAL_TOO_OFTEN', 'Too often; try again later.', {
       headers: ['Retry-After', String(limits.retryAfterSeconds(client))],

@@ -10,9 +10,19 @@ class Hub {
     void this.#ask();
   }
 
+  /**
+   * Its facts, asked for again when they are not there.
+   *
+   * @throws {RequestError} when it refuses or does not answer
+   */
+  async ready(): Promise<JoinFacts> {
+    this.facts ??= await request<JoinFacts>('join');
+    return this.facts;
+  }
+
   async #ask(): Promise<void> {
     try {
-      this.facts = await request<JoinFacts>('join');
+      await this.ready();
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       this.error = error;

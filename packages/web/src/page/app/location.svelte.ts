@@ -13,8 +13,8 @@ class Place {
       if (link.hash !== '' && link.pathname === location.pathname) return;
       if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
       if (!link.hasAttribute('data-page')) return;
-      // Without HTTPS the hub shows two pages only, and leads from the others to HTTPS.
-      if (!isSecureContext && link.pathname !== '/' && link.pathname !== '/trust') return;
+      // Without HTTPS the hub shows these pages only, and leads from the others to HTTPS.
+      if (!isSecureContext && !['/', '/trust', '/quality'].includes(link.pathname)) return;
       event.preventDefault();
       history.pushState(null, '', link.href);
       this.#arrive();

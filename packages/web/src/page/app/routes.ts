@@ -3,7 +3,7 @@ import type { IconName } from '../design/icons.js';
 
 export interface Route {
   /** Key of its name in `appText`. */
-  readonly name: 'join' | 'trust' | 'network' | 'why' | 'operator';
+  readonly name: 'join' | 'trust' | 'network' | 'why' | 'quality' | 'operator';
   readonly path: string;
   readonly icon: IconName;
   /** Loaded when it is first opened. */
@@ -16,5 +16,6 @@ export const ROUTES: readonly Route[] = [
   { name: 'trust', path: '/trust', icon: 'trust', load: () => import('../portal/trust/Trust.svelte') },
   { name: 'network', path: '/network', icon: 'network', load: () => import('../portal/network/Network.svelte') },
   { name: 'why', path: '/why', icon: 'why', load: () => import('../portal/why/Why.svelte') },
+  { name: 'quality', path: '/quality', icon: 'quality', load: () => import('../portal/quality/Quality.svelte') },
   { name: 'operator', path: '/operator', icon: 'operator', load: () => import('../portal/operator/Operator.svelte') },
 ];

@@ -1,10 +1,15 @@
 /**
  * The path of a line through numbers in even steps, in a box of `width` × `height` whose origin is at the top left.
- * The lowest edge is zero, so that a small change looks small; two units are left above for the stroke.
+ * The lowest edge is zero, so that a small change looks small; two units are left above for the stroke. The upper edge is
+ * `highest`.
  */
-export function curve(values: readonly number[], width: number, height: number): string {
+export function curve(
+  values: readonly number[],
+  width: number,
+  height: number,
+  highest = Math.max(...values, 1e-9),
+): string {
   if (values.length < 2) return '';
-  const highest = Math.max(...values, 1e-9);
   const step = width / (values.length - 1);
   return values
     .map((value, n) => `${n === 0 ? 'M' : 'L'}${round(n * step)} ${round(2 + (height - 2) * (1 - value / highest))}`)

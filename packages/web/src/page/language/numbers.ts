@@ -5,6 +5,11 @@ export function count(language: Language, value: number): string {
   return new Intl.NumberFormat(language, { maximumFractionDigits: 0 }).format(value);
 }
 
+/** A number with one decimal at most. */
+export function decimal(language: Language, value: number): string {
+  return new Intl.NumberFormat(language, { maximumFractionDigits: 1 }).format(value);
+}
+
 const UNITS = ['kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
 
 /** Bytes in a unit that keeps the number short: `1.5 MB`, `1,5 Mo`. */

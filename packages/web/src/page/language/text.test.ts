@@ -5,12 +5,13 @@ import { designText } from '../design/text.js';
 import { joinText } from '../portal/join/text.js';
 import { networkText } from '../portal/network/text.js';
 import { operatorText } from '../portal/operator/text.js';
+import { qualityText } from '../portal/quality/text.js';
 import { trustText } from '../portal/trust/text.js';
 import { whyText } from '../portal/why/text.js';
 import { ago, bytes } from './numbers.js';
 import { plural } from './text.js';
 
-const ALL = { appText, designText, joinText, networkText, operatorText, trustText, whyText };
+const ALL = { appText, designText, joinText, networkText, operatorText, qualityText, trustText, whyText };
 /** Said alike in both languages. */
 const ALIKE = /^(Pages|Services|Android|iPhone, iPad|GNU\/Linux|Windows|macOS)$/;
 
