@@ -243,7 +243,7 @@ const soak = () =>
 const unitTests = () => filesBelow(join(root, 'packages'), /\.test\.js$/).filter((path) => path.includes('/dist/'));
 const ring = (name) => () => filesBelow(join(root, 'tests/dist', name), /\.test\.js$/);
 const interop = ring('interop');
-const JAMI = /\/(jami-bootstrap|jami-generations|jami-two-hubs|proxy-jamid|push|name-server|turn-jami)\.test\.js$/;
+const JAMI = /\/(jami-bootstrap|jami-generations|jami-join|jami-two-hubs|proxy-jamid|push|name-server)\.test\.js$/;
 const hasRing = (name) => existsSync(join(root, 'tests/src', name));
 
 const steps = [

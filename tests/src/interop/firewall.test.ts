@@ -80,10 +80,23 @@ s.sendto(b'\\xa1q', ('${server.address}', 8888)); print(b'dht' in s.recv(1500))`
   }
 }
 
+/** Whether the hub tells who asks the LAN for `atoll.local`. */
+function isNamed(): boolean {
+  const ask = `import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(1)
+s.sendto(bytes(5) + b'\\1' + bytes(6) + b'\\5atoll\\5local\\0\\0\\1\\0\\1', ('224.0.0.251', 5353))
+print(socket.inet_aton('${server.address}') in s.recv(1500))`;
+  try {
+    return client.exec('python3', '-c', ask).startsWith('True');
+  } catch {
+    return false;
+  }
+}
+
 async function everythingWorks(): Promise<void> {
   await using node = await DhtnodeProcess.start(client, { args: ['-b', ready.dht.bootstrap] });
   await node.connected();
   assert.ok(discovers(), 'discovery');
+  await eventually(isNamed, 'the hub has no name');
   assert.ok(answers(`${ready.proxy.url}/node/info`), 'proxy');
   assert.ok(answers(`${ready.names.url}/health`), 'name server');
   const { port, user, password } = ready.turn;
@@ -98,6 +111,7 @@ async function everythingWorks(): Promise<void> {
 function everythingIsClosed(): void {
   assert.equal(answers(`${ready.names.url}/health`), false);
   assert.equal(discovers(), false);
+  assert.equal(isNamed(), false);
 }
 
 async function namesWork(): Promise<void> {

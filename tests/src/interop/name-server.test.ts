@@ -7,30 +7,13 @@ import { test } from 'node:test';
 import { PrivateKey } from '@atoll/identity';
 import { AirGap, eventually, type Host, Jamid, LAN_GROUPS, Lan, type ManagedProcess } from '@atoll/testkit';
 import { ATOLL } from './atoll.js';
-
-/** What the daemon's signals say (protocol/name-server.md 3 and 5). */
-const FOUND = 0;
-const NOT_FOUND = 2;
-const REGISTERED = 0;
-const TAKEN = 3;
+import { FOUND, lookupName, NOT_FOUND, REGISTERED, registerName, TAKEN } from './jami-names.js';
 
 /** A command on a host; its output, or the reason why it failed. */
 async function atoll(host: Host, ...args: string[]): Promise<{ code: number | null; output: string }> {
   const process_ = host.spawn(process.execPath, [ATOLL, ...args], { LC_ALL: 'C' });
   const code = await process_.ended(60_000);
   return { code, output: process_.output };
-}
-
-async function registerName(jamid: Jamid, name: string): Promise<unknown> {
-  await jamid.call('registerName', 'sss', [jamid.account, '', name]);
-  const [, result] = await jamid.bus.waitFor('nameRegistrationEnded', (args) => args[2] === name);
-  return result;
-}
-
-async function lookupName(jamid: Jamid, name: string): Promise<{ result: unknown; address: unknown }> {
-  await jamid.call('lookupName', 'sss', [jamid.account, '', name]);
-  const [, result, address] = await jamid.bus.waitFor('registeredNameFound', (args) => args[3] === name);
-  return { result, address };
 }
 
 async function lookupAddress(jamid: Jamid, address: string): Promise<{ result: unknown; name: unknown }> {

@@ -33,6 +33,7 @@ export const en = {
       relay:
         'Relay ports: what the TURN server passes on comes in here. A server of its own can have fewer: min-port and max-port of its configuration.',
       portal: 'The page of the hub, for browsers.',
+      mdns: 'Multicast DNS, 224.0.0.251 and ff02::fb. Closed, the hub is not found as atoll.local, and does not see other hubs.',
     },
     unchanged: 'The firewall is already as it should be; nothing was changed.',
     applied: (count: number) => `Done; commands run: ${count}.`,

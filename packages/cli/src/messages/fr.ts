@@ -29,6 +29,7 @@ export const fr: Messages = {
       relay:
         'Ports de relais : ce que le serveur TURN transmet arrive ici. Un serveur à part peut en avoir moins : min-port et max-port de sa configuration.',
       portal: 'La page du hub, pour les navigateurs.',
+      mdns: 'DNS multicast, 224.0.0.251 et ff02::fb. Fermé, le hub ne se trouve pas sous le nom atoll.local et ne voit pas les autres hubs.',
     },
     unchanged: 'Le pare-feu est déjà comme il faut ; rien n’a été changé.',
     applied: (count) => `C’est fait ; commandes exécutées : ${count}.`,

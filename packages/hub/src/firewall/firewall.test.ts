@@ -21,6 +21,7 @@ test('the ports of a configuration are exactly those that its services open', as
     'names tcp 8001-8001 4+6',
     'portal tcp 8088-8088 4+6',
     'portal tcp 8444-8444 4+6',
+    'mdns udp 5353-5353 4+6',
     'turn udp 3478-3478 4+6',
     'turn tcp 3478-3478 4+6',
     'turn-tls udp 5349-5349 4+6',
@@ -40,6 +41,10 @@ test('the ports of a configuration are exactly those that its services open', as
     'proxy tcp 8080-8080 4',
     'proxy tcp 8443-8443 4',
   ]);
+  assert.deepEqual(
+    texts(await configured({ mdns: 'false' })).filter((port) => port.startsWith('mdns')),
+    [],
+  );
   const files = { certificate: 'c', privateKey: 'k', turn: 'false', portal: 'false', proxyPort: '80' };
   assert.deepEqual(
     (await configured(files)).map(({ from }) => from),
@@ -57,13 +62,14 @@ test('ports that the system chooses come from the ready file, and only from ther
     turn: { port: 5004, tlsPort: 5005 },
     portal: { url: 'http://10.0.0.1:5006/', urlTls: 'https://hub.local/' },
   };
-  assert.deepEqual(texts(openPorts(configuration, ready)).slice(0, 10), [
+  assert.deepEqual(texts(openPorts(configuration, ready)).slice(0, 11), [
     'dht udp 5001-5001 4',
     'dht udp 5002-5002 6',
     'discovery udp 8888-8888 4+6',
     'proxy tcp 5003-5003 4+6',
     'portal tcp 5006-5006 4+6',
     'portal tcp 443-443 4+6',
+    'mdns udp 5353-5353 4+6',
     'turn udp 5004-5004 4+6',
     'turn tcp 5004-5004 4+6',
     'turn-tls udp 5005-5005 4+6',

@@ -1,12 +1,13 @@
 import { type Family, splitHostPort, UsageError } from '@atoll/base';
 import { DEFAULT_TURN_OPTIONS, type TurnServerOptions, turnServerDefaults } from '@atoll/turn';
 import type { HubConfiguration } from '../configuration.js';
+import { MDNS_PORT } from '../mdns/responder.js';
 import type { ReadyFacts } from '../ready-facts.js';
 
 /** UDP port of peer discovery, on both sides (protocol/peer-discovery.md 1). */
 const DISCOVERY_PORT = 8888;
 
-export type PortUse = 'dht' | 'discovery' | 'proxy' | 'names' | 'turn' | 'turn-tls' | 'relay' | 'portal';
+export type PortUse = 'dht' | 'discovery' | 'proxy' | 'names' | 'turn' | 'turn-tls' | 'relay' | 'portal' | 'mdns';
 
 /** Ports on which strangers have to reach this machine. */
 export interface OpenPort {
@@ -28,6 +29,7 @@ export const PORT_PURPOSES: Readonly<Record<PortUse, string>> = {
   'turn-tls': 'TURN server over TLS and DTLS',
   relay: 'what the TURN server relays',
   portal: 'portal page',
+  mdns: 'multicast DNS, the name of the hub',
 };
 
 /** Ports that a router maps: those by which somebody outside uses the hub, one by one, without the operator's page. */
@@ -93,6 +95,7 @@ export function openPorts(configuration: HubConfiguration, ready?: ReadyPorts): 
     add(use, 'tcp', portOf(service?.url));
     add(use, 'tcp', portOf(service?.urlTls));
   }
+  if (configuration.mdns && portal !== undefined) add('mdns', 'udp', MDNS_PORT);
   if (turn !== undefined) {
     const { minPort, maxPort } = turnServerDefaults('');
     for (const transport of ['udp', 'tcp'] as const) add('turn', transport, turn.port);
