@@ -1,12 +1,14 @@
+import { userInfo } from 'node:os';
 import { errorMessage, UsageError } from '@atoll/base';
 import type { TurnConfiguration } from './configuration.js';
 
-/** Ports are open: the rest needs no rights of root. */
-export function takeLesserRights({ user, group }: TurnConfiguration): void {
+/** Ports are open: the rest needs no rights of root. A user without a group goes on in the user's own. */
+export function takeLesserRights({ user, group }: Pick<TurnConfiguration, 'user' | 'group'>): void {
   try {
-    if (group !== undefined) process.setgid?.(group);
-    if (user !== undefined) {
-      initgroups(user, group ?? user);
+    const next = group ?? (user === undefined ? undefined : ownGroupOf(user));
+    if (next !== undefined) process.setgid?.(next);
+    if (user !== undefined && next !== undefined) {
+      initgroups(user, next);
       process.setuid?.(user);
     }
   } catch (cause) {
@@ -14,8 +16,19 @@ export function takeLesserRights({ user, group }: TurnConfiguration): void {
   }
 }
 
+/** Node tells the group of the effective user alone, so this process becomes that user for a moment. */
+function ownGroupOf(user: string): number {
+  const before = process.geteuid?.() ?? 0;
+  process.seteuid?.(user);
+  try {
+    return userInfo().gid;
+  } finally {
+    process.seteuid?.(before);
+  }
+}
+
 /** In Node for ever, missing in its type declarations. */
-function initgroups(user: string, group: string): void {
-  const { initgroups: take } = process as { initgroups?: (user: string, group: string) => void };
+function initgroups(user: string, group: string | number): void {
+  const { initgroups: take } = process as { initgroups?: (user: string, group: string | number) => void };
   take?.call(process, user, group);
 }
