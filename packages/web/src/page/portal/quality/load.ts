@@ -1,8 +1,8 @@
 import type { WayConnection } from './way-connection.js';
 
 const MESSAGE_BYTES = 16_384;
-/** What waits to be sent, at most. */
-const WAITING_BYTES = 1_048_576;
+/** What waits to be sent, at most: what both say to each other afterwards comes behind it. */
+const WAITING_BYTES = 262_144;
 
 /** Sends as much as fits for a while, and resolves to what came from the other side meanwhile, bits a second. */
 export async function loadBothWays({ load }: WayConnection, durationMs: number): Promise<number> {

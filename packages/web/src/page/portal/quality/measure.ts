@@ -10,9 +10,11 @@ const MAX_SECONDS = 30;
 /** A browser finds out only by and by how much it may send. */
 const WARM_UP_MS = 4000;
 const LOAD_MS = 3000;
+/** What is left of the video has gone by then. */
+const SETTLE_MS = 1000;
 const EVERY_MS = 1000;
 /** The other side may be late by so much. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 40_000;
 /** How long somebody may take to open the link on the other device: as long as the room lasts. */
 const ARRIVAL_MS = 10 * 60_000;
 /** The doctor's bound: with more loss, a way does not carry even the one camera. */
@@ -100,14 +102,17 @@ async function measureWay(
   try {
     const camera = await runStream('camera');
     const screen = await runStream('screen');
-    const load = await together('load', () => loadBothWays(connection, LOAD_MS));
-    if (camera === undefined || screen === undefined || load === undefined) return none;
+    const load = await together('load', async () => {
+      await pause(SETTLE_MS);
+      return loadBothWays(connection, LOAD_MS);
+    });
+    if (camera === undefined || screen === undefined) return none;
     const path = await connection.path();
-    const theirs = typeof load.theirs === 'number' ? load.theirs : 0;
+    const loads = [load?.own, load?.theirs].map((rate) => (typeof rate === 'number' ? rate : 0));
     const both = [camera.fromHere, camera.toHere];
     const isLossy = both.some(({ lossPercent }) => lossPercent > MAX_LOSS_PERCENT);
     const byCamera = isLossy ? 0 : Math.min(...both.map(({ megabitsPerSecond }) => megabitsPerSecond));
-    const megabitsPerSecond = Math.max(byCamera, Math.round(Math.min(load.own, theirs) / 1e5) / 10);
+    const megabitsPerSecond = Math.max(byCamera, Math.round(Math.min(...loads) / 1e5) / 10);
     const calls = callsIn(megabitsPerSecond);
     return { way, path, streams: { camera, screen }, megabitsPerSecond, calls };
   } finally {

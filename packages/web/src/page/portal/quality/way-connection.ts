@@ -4,7 +4,7 @@ import { type Snapshot, selectedPair, snapshotOf } from './stream-figures.js';
 
 /** Candidates that take longer to gather come too late. */
 const GATHER_MS = 5000;
-const CONNECT_MS = 15_000;
+const CONNECT_MS = 30_000;
 /** The other browser may still be busy with a way that does not work. */
 const OTHER_MS = 40_000;
 
