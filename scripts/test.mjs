@@ -282,7 +282,7 @@ const steps = [
   { name: 'cores', run: () => node(['scripts/check-cores.mjs']) },
   { name: 'limits', run: () => node(['scripts/check-limits.mjs']) },
   { name: 'unused', run: () => node([bin('knip')]) },
-  { name: 'docs', run: () => node(['scripts/check-docs.mjs'], { limitMs: 3 * MINUTE }) },
+  { name: 'docs', run: () => node(['scripts/check-docs.mjs'], { limitMs: 5 * MINUTE }) },
   { name: 'unit', run: testStep(unitTests, { limitMs: 5 * MINUTE, concurrency: 2 }) },
   { name: 'newer-node', run: newerNode, needsLinux: true },
   {
