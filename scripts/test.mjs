@@ -249,7 +249,12 @@ const soak = () =>
 
 const unitTests = () => filesBelow(join(root, 'packages'), /\.test\.js$/).filter((path) => path.includes('/dist/'));
 const ring = (name) => () => filesBelow(join(root, 'tests/dist', name), /\.test\.js$/);
-const interop = ring('interop');
+/** What takes longest begins first, so that it is not waited for alone at the end. */
+const LONGEST = /\/(turn-uclient|firewall|deb|dht-listeners)\.test\.js$/;
+const interop = () => {
+  const files = ring('interop')();
+  return [...files.filter((path) => LONGEST.test(path)), ...files.filter((path) => !LONGEST.test(path))];
+};
 const JAMI = /\/(jami-bootstrap|jami-generations|jami-join|jami-two-hubs|proxy-jamid|push|name-server)\.test\.js$/;
 const hasRing = (name) => existsSync(join(root, 'tests/src', name));
 
@@ -297,6 +302,8 @@ const steps = [
   },
   {
     name: 'fuzz',
+    // Commands in documents leave a core to it.
+    beside: 'docs',
     run: () => node(['fuzz/dist/main.js', '--slice'], { limitMs: 3 * MINUTE }),
     exists: existsSync(join(root, 'fuzz/src')),
   },
@@ -358,6 +365,7 @@ if (unknown !== undefined) {
 }
 const chosen = steps.filter((step) => step.exists !== false && (wanted.length === 0 || wanted.includes(step.name)));
 const broken = [];
+const begun = new Map();
 const peersMissing = chosen.some((step) => step.needsPeers) ? installPeers() : undefined;
 for (const step of chosen) {
   console.log(`\n━━ ${step.name}`);
@@ -372,7 +380,11 @@ for (const step of chosen) {
     continue;
   }
   const startedMs = Date.now();
-  const done = await step.run();
+  for (const each of chosen) {
+    const isNow = each === step || each.beside === step.name;
+    if (isNow && !begun.has(each.name)) begun.set(each.name, each.run());
+  }
+  const done = await begun.get(step.name);
   const isGood = done !== undefined && done !== false;
   if (!isGood) broken.push(step.name);
   console.log(`━━ ${step.name}: ${isGood ? 'good' : 'BROKEN'} after ${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
