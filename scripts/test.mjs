@@ -278,15 +278,16 @@ const steps = [
       ),
   },
   { name: 'native', run: loadNative },
-  { name: 'lint', run: () => node([bin('@biomejs/biome'), 'check', '--error-on-warnings', '.']) },
+  { name: 'lint', beside: 'page', run: () => node([bin('@biomejs/biome'), 'check', '--error-on-warnings', '.']) },
   {
     name: 'floors',
+    beside: 'page',
     run: () =>
       node([bin('dependency-cruiser'), '--config', '.dependency-cruiser.cjs', 'packages', '--output-type', 'err']),
   },
   { name: 'cores', run: () => node(['scripts/check-cores.mjs']) },
   { name: 'limits', run: () => node(['scripts/check-limits.mjs']) },
-  { name: 'unused', run: () => node([bin('knip')]) },
+  { name: 'unused', beside: 'page', run: () => node([bin('knip')]) },
   { name: 'docs', run: () => node(['scripts/check-docs.mjs'], { limitMs: 5 * MINUTE }) },
   { name: 'unit', run: testStep(unitTests, { limitMs: 5 * MINUTE, concurrency: 2 }) },
   { name: 'newer-node', run: newerNode, needsLinux: true },
