@@ -249,12 +249,7 @@ const soak = () =>
 
 const unitTests = () => filesBelow(join(root, 'packages'), /\.test\.js$/).filter((path) => path.includes('/dist/'));
 const ring = (name) => () => filesBelow(join(root, 'tests/dist', name), /\.test\.js$/);
-/** What takes longest begins first, so that it is not waited for alone at the end. */
-const LONGEST = /\/(turn-uclient|firewall|deb|dht-listeners)\.test\.js$/;
-const interop = () => {
-  const files = ring('interop')();
-  return [...files.filter((path) => LONGEST.test(path)), ...files.filter((path) => !LONGEST.test(path))];
-};
+const interop = ring('interop');
 const JAMI = /\/(jami-bootstrap|jami-generations|jami-join|jami-two-hubs|proxy-jamid|push|name-server)\.test\.js$/;
 const hasRing = (name) => existsSync(join(root, 'tests/src', name));
 
@@ -324,7 +319,14 @@ const steps = [
   },
   {
     name: 'browser',
-    run: testStep(ring('browser'), { limitMs: 5 * MINUTE, concurrency: 1 }),
+    // Two browsers that measure the way between them come first: after the others they do not keep up.
+    run: async () => {
+      const files = ring('browser');
+      const isMeasuring = (path) => path.endsWith('/quality.test.js');
+      const options = { limitMs: 5 * MINUTE, concurrency: 1 };
+      const isMeasured = await testStep(() => files().filter(isMeasuring), options)();
+      return (await testStep(() => files().filter((path) => !isMeasuring(path)), options)()) && isMeasured;
+    },
     exists: hasRing('browser'),
     needsPeers: true,
   },
