@@ -41,8 +41,13 @@ const KINDS: readonly TurnTransportKind[] = [
 ];
 /** Allocations live so long without a Refresh, s: those of clients that vanish must not pile up. */
 const LIFETIME_SECONDS = 30;
+/** A client says something, and renews its allocation, three times in that time. */
+const SILENCE_MS = (1000 * LIFETIME_SECONDS) / 3;
 const LIMIT_MS = 60_000;
-/** What the resident memory may grow by from the second third of the time to its end: part of it, and bytes. */
+/**
+ * What the resident memory may grow by from the second third of the time to its end: part of it, and bytes. The lowest of
+ * each third is compared: from one collection to the next it rises by a third of itself, and more on a busy machine.
+ */
 const GROWTH = 1.15;
 const GROWTH_BYTES = 16_000_000;
 /** Descriptors that may be more than before the first client: a log, a connection that closes. */
@@ -91,6 +96,7 @@ async function soak({ server, group, minutes, allocations, say }: Soak): Promise
   const pid = server.pid ?? 0;
   const random = new SeededRandom(1);
   const clients: TurnClient[] = [];
+  const heardMs = new WeakMap<TurnClient, number>();
   let came = 0;
   let back = 0;
   const join = async (): Promise<void> => {
@@ -105,6 +111,7 @@ async function soak({ server, group, minutes, allocations, say }: Soak): Promise
       throw error;
     }
     await client.bind(CHANNEL, client.relayed);
+    heardMs.set(client, performance.now());
     clients.push(client);
   };
   const leave = async (): Promise<void> => {
@@ -126,11 +133,12 @@ async function soak({ server, group, minutes, allocations, say }: Soak): Promise
     const change = Math.ceil((allocations * REPLACED_PER_MILLE) / 1000);
     await Promise.all(Array.from({ length: change }, leave));
     await Promise.all(Array.from({ length: change }, join));
-    // Each is heard of three times in the lifetime of its allocation.
-    const turn = Math.ceil((3 * clients.length) / LIFETIME_SECONDS);
-    const speaking = clients.splice(0, turn);
+    // Those that were not heard of for the longest time stand first.
+    const count = clients.findIndex((client) => (heardMs.get(client) ?? 0) > performance.now() - SILENCE_MS);
+    const speaking = clients.splice(0, count < 0 ? clients.length : count);
     for (const client of speaking) client.send(client.frame(CHANNEL, words));
     await Promise.all(speaking.map((client) => client.refresh(LIFETIME_SECONDS)));
+    for (const client of speaking) heardMs.set(client, performance.now());
     clients.push(...speaking);
     memory.push(residentBytes(pid));
     descriptorsAtTheMost = Math.max(descriptorsAtTheMost, descriptors(pid));
@@ -142,8 +150,8 @@ async function soak({ server, group, minutes, allocations, say }: Soak): Promise
     await wait(Math.max(0, due - performance.now()));
   }
   const third = Math.floor(memory.length / 3);
-  const early = highest(memory.slice(third, 2 * third));
-  const late = highest(memory.slice(2 * third));
+  const early = lowest(memory.slice(third, 2 * third));
+  const late = lowest(memory.slice(2 * third));
   for (const client of clients) client.close();
   const nobody = async (): Promise<boolean> => (await openAllocations()) === 0;
   await eventually(nobody, 'the allocations of those who left end', LIMIT_MS + 1000 * LIFETIME_SECONDS);
@@ -211,6 +219,6 @@ function descriptors(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-function highest(figures: readonly number[]): number {
-  return figures.reduce((most, figure) => Math.max(most, figure), 0);
+function lowest(figures: readonly number[]): number {
+  return figures.reduce((least, figure) => Math.min(least, figure), Number.POSITIVE_INFINITY);
 }
