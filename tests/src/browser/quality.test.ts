@@ -70,16 +70,15 @@ test('two browsers measure video between them directly and through the relay, an
       const report = await page.getByRole('link', { name: 'JSON' }).getAttribute('href');
       const { ways } = JSON.parse(decodeURIComponent(report?.replace(/^[^,]*,/, '') ?? ''));
       assert.deepEqual(
-        ways.map(({ way }: { way: string }) => way),
-        ['direct', 'relay'],
+        ways.map(({ way, path }: { way: string; path: string }) => [way, /relay/.test(path)]),
+        [
+          ['direct', false],
+          ['relay', true],
+        ],
       );
-      const [direct, relay] = ways;
-      assert.ok(direct.streams !== undefined && !/relay/.test(direct.path), 'the direct way was given up');
-      // Two browsers that encode video on two cores may not keep up with the relay as well: then the page says so.
-      const measured = relay.streams === undefined ? [direct] : [direct, relay];
-      if (relay.streams !== undefined) assert.match(relay.path, /relay/);
       // How much of it comes is a matter of the machine: no more than that pictures do is asked for.
-      for (const { streams } of measured) {
+      for (const { streams } of ways) {
+        assert.ok(streams !== undefined, 'a way was given up');
         for (const figures of [streams.camera.fromHere, streams.camera.toHere]) {
           assert.ok(figures.shownFramesPerSecond > 0 && figures.madeFramesPerSecond > 0, JSON.stringify(figures));
         }

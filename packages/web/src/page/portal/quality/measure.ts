@@ -58,23 +58,18 @@ export async function measure(options: MeasureOptions): Promise<WayResult[]> {
     const isNews = (message: RoomMessage): message is RoomMessage & { kind: 'offer' | 'end' } =>
       message.kind === 'offer' || message.kind === 'end';
     for (;;) {
-      const news = await room.hear(isNews, ARRIVAL_MS);
+      let news = await room.hear(isNews, ARRIVAL_MS);
+      // An offer that another one has followed is given up already.
+      for (let later = news; later !== undefined; later = await room.hear(isNews, 0)) news = later;
       if (news?.kind !== 'offer') return results;
-      const result = await measureWay(news.way, news, options);
-      // The first one tries a way again that came to nothing.
-      const known = results.findIndex(({ way }) => way === result.way);
-      if (known < 0) results.push(result);
-      else results[known] = result;
+      results.push(await measureWay(news.way, news, options));
     }
   }
   const isHere = (message: RoomMessage): message is RoomMessage => message.kind === 'here';
   if ((await room.hear(isHere, ARRIVAL_MS)) === undefined) return results;
   for (const way of WAYS) {
     if (way === 'relay' && facts.turn === undefined) continue;
-    let result = await measureWay(way, options, options);
-    // Directly there may be no way at all; through the relay there is one, unless a device was too busy to keep up.
-    if (way === 'relay' && result.streams === undefined) result = await measureWay(way, options, options);
-    results.push(result);
+    results.push(await measureWay(way, options, options));
   }
   await room.say({ kind: 'end' });
   return results;
@@ -123,7 +118,7 @@ async function measureWay(
     const calls = callsIn(megabitsPerSecond);
     return { way, path, streams: { camera, screen }, megabitsPerSecond, calls };
   } finally {
-    connection.close();
+    await connection.leave();
   }
 }
 

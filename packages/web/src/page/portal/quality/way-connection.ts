@@ -5,6 +5,7 @@ import { type Snapshot, selectedPair, snapshotOf } from './stream-figures.js';
 /** Candidates that take longer to gather come too late. */
 const GATHER_MS = 5000;
 const CONNECT_MS = 30_000;
+const BYE_MS = 10_000;
 /** The other browser may still be busy with a way that does not work. */
 const OTHER_MS = 40_000;
 
@@ -25,6 +26,7 @@ export class WayConnection {
     this.#control = this.peer.createDataChannel('control', { negotiated: true, id: 0 });
     this.load = this.peer.createDataChannel('load', { negotiated: true, id: 1, ordered: false, maxRetransmits: 0 });
     this.load.binaryType = 'arraybuffer';
+    this.#control.addEventListener('close', () => this.#wake());
     this.#control.addEventListener('message', ({ data }) => {
       this.#unread.push(readSaid(data));
       this.#wake();
@@ -62,7 +64,7 @@ export class WayConnection {
     if (this.#control.readyState === 'open') this.#control.send(JSON.stringify(said));
   }
 
-  /** The next thing the other one says in which `key` is `value`; undefined when it does not in time. */
+  /** The next thing the other one says in which `key` is `value`; undefined when it does not in time, or has left. */
   async hear(key: string, value: string, limitMs: number): Promise<Said | undefined> {
     let isLate = false;
     const timer = setTimeout(() => {
@@ -74,7 +76,8 @@ export class WayConnection {
         for (let next = this.#unread.shift(); next !== undefined; next = this.#unread.shift()) {
           if (next[key] === value) return next;
         }
-        if (isLate || this.peer.connectionState === 'closed') return undefined;
+        const hasEnded = this.peer.connectionState === 'closed' || this.#control.readyState === 'closed';
+        if (isLate || hasEnded) return undefined;
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
         });
@@ -100,6 +103,13 @@ export class WayConnection {
       .join(', ');
   }
 
+  /** Goes when the other one has heard the last thing that was said: what is under way is lost with the connection. */
+  async leave(): Promise<void> {
+    this.say({ bye: 'bye' });
+    await this.hear('bye', 'bye', BYE_MS);
+    this.close();
+  }
+
   close(): void {
     this.peer.close();
     this.#wake();
@@ -109,23 +119,24 @@ export class WayConnection {
     const { peer } = this;
     peer.addTransceiver('video', { direction: 'sendrecv' });
     await peer.setLocalDescription();
-    await room.say({ kind: 'offer', way, durationMs, sdp: await this.#description() });
+    const number = room.nextNumber();
+    await room.say({ kind: 'offer', number, way, durationMs, sdp: await this.#description() });
     const isAnswer = (message: RoomMessage): message is RoomMessage & { kind: 'answer' } =>
-      message.kind === 'answer' && message.way === way;
+      message.kind === 'answer' && message.number === number;
     const answer = await room.hear(isAnswer, OTHER_MS);
     if (answer === undefined) return false;
     await peer.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
     return this.#connected();
   }
 
-  async #answer({ way, sdp }: RoomMessage & { kind: 'offer' }, room: Room): Promise<boolean> {
+  async #answer({ number, sdp }: RoomMessage & { kind: 'offer' }, room: Room): Promise<boolean> {
     const { peer } = this;
     await peer.setRemoteDescription({ type: 'offer', sdp });
     const [transceiver] = peer.getTransceivers();
     if (transceiver === undefined) return false;
     transceiver.direction = 'sendrecv';
     await peer.setLocalDescription();
-    await room.say({ kind: 'answer', way, sdp: await this.#description() });
+    await room.say({ kind: 'answer', number, sdp: await this.#description() });
     return this.#connected();
   }
 
