@@ -48,7 +48,8 @@ function mix(bytes: Buffer, header: Uint8Array): void {
 }
 
 function encodeAddress(value: Endpoint): Buffer {
-  const bytes = Buffer.alloc(value.family === 4 ? 8 : 20);
+  const bytes = Buffer.allocUnsafe(value.family === 4 ? 8 : 20);
+  bytes[0] = 0;
   bytes[1] = value.family === 4 ? FAMILY_IPV4 : FAMILY_IPV6;
   bytes.writeUInt16BE(value.port, 2);
   bytes.latin1Write(value.ip, 4);
@@ -91,7 +92,7 @@ export function uint32(type: number, name: string): AttributeCodec<number> {
     type,
     name,
     encode(value) {
-      const bytes = Buffer.alloc(4);
+      const bytes = Buffer.allocUnsafe(4);
       bytes.writeUInt32BE(value >>> 0);
       return bytes;
     },
@@ -105,7 +106,7 @@ export function uint64(type: number, name: string): AttributeCodec<bigint> {
     type,
     name,
     encode(value) {
-      const bytes = Buffer.alloc(8);
+      const bytes = Buffer.allocUnsafe(8);
       bytes.writeBigUInt64BE(BigInt.asUintN(64, value));
       return bytes;
     },

@@ -29,6 +29,7 @@ const FIRST_BYTES = 256;
 export class MessageWriter {
   private bytes = Buffer.allocUnsafe(FIRST_BYTES);
   private at = HEADER_BYTES;
+  private header: Uint8Array | undefined;
 
   /** `transactionId` has twelve bytes; sixteen (instead of the cookie too) answer a client of RFC 3489. */
   constructor(method: number, of: MessageClass, transactionId: Uint8Array) {
@@ -51,7 +52,8 @@ export class MessageWriter {
   }
 
   add<T>(codec: AttributeCodec<T>, value: T): this {
-    return this.addRaw(codec.type, codec.encode(value, this.bytes.subarray(4, HEADER_BYTES)));
+    this.header ??= this.bytes.subarray(4, HEADER_BYTES);
+    return this.addRaw(codec.type, codec.encode(value, this.header));
   }
 
   /** Adds an attribute by its number. Throws when the message would be longer than a message can be. */

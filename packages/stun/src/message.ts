@@ -100,7 +100,8 @@ export class StunMessage {
   }
 
   raw(type: number): RawAttribute | undefined {
-    return this.attributes.find((attribute) => attribute.type === type);
+    for (const attribute of this.attributes) if (attribute.type === type) return attribute;
+    return undefined;
   }
 
   private decode<T>(codec: AttributeCodec<T>, raw: RawAttribute): T | undefined {

@@ -12,7 +12,8 @@ export interface PortRange {
 export class RelayPorts {
   private readonly random: RandomSource;
   private readonly range: PortRange;
-  private readonly used = new Set<string>();
+  /** By address. */
+  private readonly used = new Map<string, Set<number>>();
 
   constructor({ random }: { readonly random: RandomSource }, range: PortRange) {
     this.random = random;
@@ -24,26 +25,32 @@ export class RelayPorts {
     const { min, max } = this.range;
     const count = max - min + 1;
     const start = this.random.uint32() % count;
+    const used = this.usedAt(host);
     for (let i = 0; i < Math.min(count, MAX_ATTEMPTS); i++) {
       const port = min + ((start + i) % count);
       if (isEven && port % 2 !== 0) continue;
-      if (!this.used.has(key(host, port))) yield port;
+      if (!used.has(port)) yield port;
     }
   }
 
   isFree(host: string, port: number): boolean {
-    return port <= this.range.max && !this.used.has(key(host, port));
+    return port <= this.range.max && !this.usedAt(host).has(port);
   }
 
   take(host: string, port: number): void {
-    this.used.add(key(host, port));
+    this.usedAt(host).add(port);
   }
 
   giveBack(host: string, port: number): void {
-    this.used.delete(key(host, port));
+    this.usedAt(host).delete(port);
   }
-}
 
-function key(host: string, port: number): string {
-  return `${host} ${port}`;
+  private usedAt(host: string): Set<number> {
+    let used = this.used.get(host);
+    if (used === undefined) {
+      used = new Set();
+      this.used.set(host, used);
+    }
+    return used;
+  }
 }

@@ -33,6 +33,7 @@ export class Relays implements RelayFactory {
   private readonly random: RandomSource;
   private readonly options: RelayOptions;
   private readonly listening: Set<string>;
+  private known: ReadonlySet<Family> | undefined;
   private readonly ports: RelayPorts;
   private readonly tcpPorts: RelayPorts;
 
@@ -46,18 +47,22 @@ export class Relays implements RelayFactory {
   }
 
   get families(): ReadonlySet<Family> {
+    if (this.known !== undefined) return this.known;
     const { addresses } = this.options;
     const all = addresses.length > 0 ? addresses : [...this.listening];
-    return new Set(all.map((address): Family => (address.includes(':') ? 6 : 4)));
+    this.known = new Set(all.map((address): Family => (address.includes(':') ? 6 : 4)));
+    return this.known;
   }
 
   /** The server listens at a further address. */
   addAddress(address: string): void {
     this.listening.add(address);
+    this.known = undefined;
   }
 
   removeAddress(address: string): void {
     this.listening.delete(address);
+    this.known = undefined;
   }
 
   get canForbidFragments(): boolean {

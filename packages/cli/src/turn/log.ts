@@ -20,6 +20,10 @@ const FACILITIES: Readonly<Record<string, number>> = {
   ...Object.fromEntries(Array.from({ length: 8 }, (_, n) => [`local${n}`, 16 + n])),
 };
 
+const LABELS: Record<LogLevel, string> = { debug: 'DEBUG', info: 'INFO', warn: 'WARN', error: 'ERROR' };
+const LINE_BREAK = /[\r\n]/;
+const LINE_BREAKS = /[\r\n]/g;
+
 /** Where the log goes. */
 export interface TurnLog {
   readonly logger: Logger;
@@ -96,9 +100,18 @@ function textLine(
   fields: Readonly<Record<string, unknown>> = {},
   isTimedElsewhere: boolean,
 ): string {
-  const facts = Object.entries(fields).map(([name, value]) => `, ${name} <${String(value)}>`);
-  const line = `${level.toUpperCase()}: ${message}${facts.join('')}`.replace(/[\r\n]/g, ' ');
-  return isTimedElsewhere ? line : `${new Date().toISOString()} ${line}`;
+  let line = `${LABELS[level]}: ${message}`;
+  for (const name in fields) line += `, ${name} <${String(fields[name])}>`;
+  if (LINE_BREAK.test(line)) line = line.replace(LINE_BREAKS, ' ');
+  return isTimedElsewhere ? line : `${timeText(Date.now())} ${line}`;
+}
+
+let lastTime = { ms: 0, text: '' };
+
+/** Many lines are of one millisecond. */
+function timeText(ms: number): string {
+  if (ms !== lastTime.ms) lastTime = { ms, text: new Date(ms).toISOString() };
+  return lastTime.text;
 }
 
 /** The system log, through `logger`: Node itself cannot open the system log's socket. */

@@ -52,6 +52,11 @@ export interface AllocationFacts {
   readonly channelMs: number;
 }
 
+const EMPTY = Buffer.alloc(0);
+/** Most allocations have none for a while, many never: a map of one's own is made for the first. */
+const NO_PERMISSIONS: ReadonlyMap<string, Permission> = new Map();
+const NO_CHANNELS: ReadonlyMap<string | number, Channel> = new Map();
+
 /** One allocation: relays, permissions and channels of one client, and the way of its data. */
 export class Allocation {
   readonly facts: AllocationFacts;
@@ -65,17 +70,17 @@ export class Allocation {
   latestMs = Number.POSITIVE_INFINITY;
   expiry: Job | undefined;
   /** Transaction of the Allocate that made it: a retransmission gets the same answer. */
-  madeBy: Buffer = Buffer.alloc(0);
-  madeAnswer: Buffer = Buffer.alloc(0);
+  madeBy: Buffer = EMPTY;
+  madeAnswer: Buffer = EMPTY;
   ticket: string | undefined;
   readonly fromClient: Traffic = noTraffic();
   readonly fromPeers: Traffic = noTraffic();
   tcp: TcpConnections | undefined;
   readonly relays = new Map<Family, UdpRelay>();
   private readonly parts: AllocationParts;
-  private readonly permissions = new Map<string, Permission>();
-  private readonly byNumber = new Map<number, Channel>();
-  private readonly byPeer = new Map<string, Channel>();
+  private permissions = NO_PERMISSIONS as Map<string, Permission>;
+  private byNumber = NO_CHANNELS as Map<number, Channel>;
+  private byPeer = NO_CHANNELS as Map<string, Channel>;
 
   constructor(parts: AllocationParts, facts: AllocationFacts) {
     this.parts = parts;
@@ -131,6 +136,7 @@ export class Allocation {
     if (permission === undefined) {
       if (this.permissions.size >= LIMITS.permissionsPerAllocation) return undefined;
       permission = { expiresMs };
+      if (this.permissions === NO_PERMISSIONS) this.permissions = new Map();
       this.permissions.set(ip, permission);
     } else permission.expiresMs = expiresMs;
     return permission;
@@ -158,6 +164,7 @@ export class Allocation {
       return undefined;
     }
     const channel: Channel = { number, peer, permission, relay, expiresMs };
+    if (this.byNumber.size === 0) [this.byNumber, this.byPeer] = [new Map(), new Map()];
     this.byNumber.set(number, channel);
     this.byPeer.set(peer.key, channel);
     return undefined;
@@ -219,9 +226,9 @@ export class Allocation {
     }
     this.relays.clear();
     this.tcp?.close();
-    this.permissions.clear();
-    this.byNumber.clear();
-    this.byPeer.clear();
+    this.permissions = NO_PERMISSIONS as Map<string, Permission>;
+    this.byNumber = NO_CHANNELS as Map<number, Channel>;
+    this.byPeer = NO_CHANNELS as Map<string, Channel>;
   }
 
   private meterStream(from: Traffic, to: Traffic, bandwidth: Bandwidth | undefined, bytes: number): number {

@@ -105,7 +105,10 @@ export class Authentication {
         if (candidate.validUntilMs !== undefined && candidate.validUntilMs <= unixMs) continue;
         this.context.unauthorized.giveBack(from.ip);
         proved({
-          ...of,
+          message,
+          listener: of.listener,
+          from,
+          allocation: of.allocation,
           realm,
           proof: { user, realm, key, hash },
           account: candidate.account,

@@ -235,7 +235,7 @@ export class TurnCore {
     if (context.options.originConsistency && allocation !== undefined && allocation.facts.origin !== origin) return;
     this.authentication.check(request, (proved) => {
       const current = context.allocations.find(listener, from);
-      this.dispatch(handler, { ...proved, allocation: current });
+      this.dispatch(handler, current === proved.allocation ? proved : { ...proved, allocation: current });
     });
   }
 
@@ -266,10 +266,9 @@ export class TurnCore {
 
   /** 420 for attributes that must be understood and are not (RFC 8489 section 6.3.1). */
   private refuseUnknown(request: TurnRequest): boolean {
-    const unknown = request.message.attributes
-      .map(({ type }) => type)
-      .filter((type) => isComprehensionRequired(type) && !KNOWN.has(type));
-    if (unknown.length === 0 || request.message.isClassic) return false;
+    const { attributes, isClassic } = request.message;
+    if (isClassic || attributes.every(isUnderstood)) return false;
+    const unknown = attributes.filter((attribute) => !isUnderstood(attribute)).map(({ type }) => type);
     fail(this.context, request, 420, (writer) => writer.add(Attribute.unknownAttributes, unknown.slice(0, 16)));
     return true;
   }
@@ -280,6 +279,10 @@ export class TurnCore {
       this.scheduler.move(job, this.context.clock.nowMs() + SWEEP_MS);
     });
   }
+}
+
+function isUnderstood({ type }: { readonly type: number }): boolean {
+  return KNOWN.has(type) || !isComprehensionRequired(type);
 }
 
 /** The user of an allocation is who made it (RFC 8656 section 5). */

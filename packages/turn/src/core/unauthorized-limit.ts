@@ -31,6 +31,7 @@ export class UnauthorizedLimit {
   private readonly clock: Clock;
   private readonly options: UnauthorizedLimitOptions;
   private readonly sources = new Map<string, Source>();
+  private newest: string | undefined;
 
   constructor({ clock }: { readonly clock: Clock }, options: UnauthorizedLimitOptions) {
     this.clock = clock;
@@ -78,20 +79,24 @@ export class UnauthorizedLimit {
       if (this.sources.size >= LIMITS.countedSources) this.forgetOldest();
       source = { challenges: challengeBurst, failures: failureBurst, atMs: nowMs };
     } else {
-      this.sources.delete(key);
       const seconds = (nowMs - source.atMs) / 1000;
       source.challenges = Math.min(challengeBurst, source.challenges + seconds * challengesPerSecond);
       source.failures = Math.min(failureBurst, source.failures + seconds * failuresPerSecond);
       source.atMs = nowMs;
     }
+    if (key === this.newest) return source;
     // Set anew, so that the map is in the order of use and the oldest goes first.
+    this.sources.delete(key);
     this.sources.set(key, source);
+    this.newest = key;
     return source;
   }
 
   private forgetOldest(): void {
     const oldest = this.sources.keys().next();
-    if (!oldest.done) this.sources.delete(oldest.value);
+    if (oldest.done) return;
+    this.sources.delete(oldest.value);
+    if (oldest.value === this.newest) this.newest = undefined;
   }
 }
 
