@@ -182,11 +182,10 @@ async function installAnywhere() {
         ready,
         '--state',
         join(folder, 'state'),
-        '--dht-port',
-        '0',
-        '--names-port',
-        '0',
-        ...['--proxy-tls-port', '0', '--names-tls-port', '0', '--portal-port', '0', '--portal-tls-port', '0'],
+        // Other tests run beside it: any free ports.
+        ...['dht', 'names', 'names-tls', 'proxy', 'proxy-tls', 'portal', 'portal-tls', 'turn', 'turn-tls'].flatMap(
+          (name) => [`--${name}-port`, '0'],
+        ),
         '--host',
         '127.0.0.1',
       ],
@@ -289,7 +288,7 @@ const steps = [
   {
     // It mostly waits.
     name: 'soak',
-    beside: 'simulation',
+    beside: 'unit',
     run: testStep(ring('soak'), { limitMs: 6 * MINUTE, concurrency: 1 }),
     exists: hasRing('soak'),
     needsLinux: true,
@@ -328,7 +327,7 @@ const steps = [
     exists: hasRing('browser'),
     needsPeers: true,
   },
-  { name: 'install-anywhere', run: installAnywhere, needsLinux: true },
+  { name: 'install-anywhere', beside: 'interop', run: installAnywhere, needsLinux: true },
 ];
 
 /** Debian packages of the real peers. Returns why they cannot be had, or undefined. */
