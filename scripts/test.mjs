@@ -32,6 +32,7 @@ const PEERS = [
   'miniupnpd-nftables',
   'miniupnpc',
   'iputils-ping',
+  'pebble',
 ];
 const MINUTE = 60_000;
 let passed = 0;

@@ -6,6 +6,7 @@ import { DEFAULT_PORT, parseBootstrap } from '@atoll/dht';
 import { DEFAULT_NAME_RATES } from '@atoll/name-server';
 import * as v from 'valibot';
 import { parse as parseYaml } from 'yaml';
+import { MAX_ACME_NAMES } from './acme/acme-client.js';
 
 const list = v.pipe(
   v.union([v.string(), v.array(v.string())]),
@@ -36,6 +37,8 @@ const truth = (flag: string) =>
     ],
     `${flag} takes true or false`,
   );
+/** Names that a public authority can look at: no wildcards, which want more than HTTP, and no addresses. */
+const DOMAIN = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$/;
 const text = (flag: string) => v.optional(v.pipe(v.string(), v.minLength(1, `${flag} must not be empty`)));
 
 /** One setting: how it is checked, named in each place, and described. The only list of settings there is. */
@@ -233,6 +236,55 @@ export const SETTINGS = {
     flag: 'private-key',
     value: 'FILE',
     text: 'Private key (PEM) of the certificate',
+  }),
+  acmeDomain: setting({
+    schema: v.pipe(
+      list,
+      v.transform((names) => [...new Set(names.map((name) => name.toLowerCase()))]),
+      v.check(
+        (names) => names.length <= MAX_ACME_NAMES && names.every((name) => DOMAIN.test(name)),
+        `acme-domain takes up to ${MAX_ACME_NAMES} names as hub.school.example, separated by commas`,
+      ),
+    ),
+    fallback: [] as string[],
+    flag: 'acme-domain',
+    value: 'LIST',
+    text: 'Get a certificate of these names by ACME, and agree to the terms of its directory; nothing is asked when left out',
+  }),
+  acmeDirectory: setting({
+    schema: v.optional(
+      v.pipe(
+        v.string(),
+        v.check((url) => URL.canParse(url) && url.startsWith('https://'), 'acme-directory takes a URL with https://'),
+      ),
+    ),
+    fallback: undefined,
+    flag: 'acme-directory',
+    value: 'URL',
+    text: 'ACME directory; that of Let’s Encrypt when left out',
+  }),
+  acmeEmail: setting({
+    schema: v.optional(
+      v.pipe(v.string(), v.regex(/^[^\s@]+@[^\s@]+$/, 'acme-email takes an address as me@school.example')),
+    ),
+    fallback: undefined,
+    flag: 'acme-email',
+    value: 'ADDRESS',
+    text: 'Where the ACME directory may write to; nowhere when left out',
+  }),
+  acmePort: setting({
+    schema: whole(1, 65_535, 'acme-port takes a number from 1 to 65535'),
+    fallback: 80,
+    flag: 'acme-port',
+    value: 'N',
+    text: 'TCP port to which port 80 of the names leads: there the ACME directory looks; may be that of the portal',
+  }),
+  acmeAuthority: setting({
+    schema: text('acme-authority'),
+    fallback: undefined,
+    flag: 'acme-authority',
+    value: 'FILE',
+    text: 'Further authorities (PEM) that vouch for the ACME directory itself',
   }),
   proxyClientAuthority: setting({
     schema: text('proxy-client-authority'),

@@ -3,7 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AtollError, errorCode, errorMessage } from '@atoll/base';
 import { HttpError, HttpServer, Router } from '@atoll/http';
-import type { Figures, JoinFacts, ServiceFacts } from './portal/api.js';
+import type { CertificateFacts, Figures, JoinFacts, ServiceFacts } from './portal/api.js';
 import type { ReadyFacts } from './ready-facts.js';
 import { CONTROL_FILE, type StateDirectory, writeAtomically } from './state-directory.js';
 
@@ -14,6 +14,8 @@ const ANSWER_LIMIT_MS = 15_000;
 export interface StatusFacts extends Partial<ReadyFacts> {
   readonly services: readonly ServiceFacts[];
   readonly figures: Figures;
+  /** What is shown over TLS. */
+  readonly certificate?: CertificateFacts;
   /** Opens the operator's page once; there while no password is set. */
   readonly operatorLink?: string;
 }

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AtollError, type Logger, UsageError } from '@atoll/base';
 import { toName } from '@atoll/name-server';
+import { Acme } from './acme/acme.js';
 import { Authority } from './authority/authority.js';
 import { HubCertificate } from './authority/hub-certificate.js';
 import { stageRestore } from './backup/restore.js';
@@ -22,9 +23,9 @@ import { NamesService } from './names-service.js';
 import { PortMapService } from './port-map-service.js';
 import type { JoinFacts } from './portal/api.js';
 import { FigureHistory } from './portal/history.js';
-import { type JoinComponents, joinFacts } from './portal/join.js';
+import { type JoinComponents, joinFacts, secureUrl } from './portal/join.js';
 import { LogRing } from './portal/log-ring.js';
-import type { PortalComponents } from './portal/portal.js';
+import { certificateFacts, type PortalComponents } from './portal/portal.js';
 import { PortalService } from './portal/portal-service.js';
 import { Sessions } from './portal/sessions.js';
 import { ProxyService } from './proxy-service.js';
@@ -80,7 +81,12 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     const addresses = (): string[] => (configuration.host.length > 0 ? [...configuration.host] : lanAddresses());
     const settings = await SettingsFile.open(state.file(PORTAL_SETTINGS), configuration, options.fixed ?? new Set());
     let mdns: Mdns | undefined;
-    const names = (): string[] => [mdns?.host ?? 'atoll.local', hostname().toLowerCase(), ...configuration.portalNames];
+    const names = (): string[] => [
+      mdns?.host ?? 'atoll.local',
+      hostname().toLowerCase(),
+      ...configuration.portalNames,
+      ...configuration.acmeDomain,
+    ];
     const certificate = await openCertificate(configuration, {
       state,
       logger,
@@ -89,6 +95,9 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       isWhole: only === undefined,
     });
     if (certificate !== undefined) closing.push(() => certificate.close());
+    const onIssued = async (): Promise<void> => certificate?.check();
+    const acme = await Acme.open({ stateDirectory: state.path, logger, unixMs, nowMs, wait, onIssued }, configuration);
+    if (acme !== undefined) closing.push(() => acme.close());
     const turnUsers = await TurnUsers.open(state.file('turn-users.json'));
     const sessions = new Sessions(state.file('portal-password.json'), unixMs);
     await sessions.restore();
@@ -122,6 +131,7 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       probeAll: () => services.probeAll(),
       hubs: () => mdns?.hubs() ?? [],
       certificate,
+      acme,
       turnUsers,
       ownTurnUser: USER,
       names: () => now.names?.store,
@@ -188,16 +198,19 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     const link = (): string | undefined => {
       const { url, urlTls } = ready().portal ?? {};
       const secret = url === undefined ? undefined : sessions.linkSecret();
-      return secret === undefined ? undefined : `${urlTls ?? url}operator#link=${secret}`;
+      const page = urlTls === undefined ? url : secureUrl(certificate, urlTls);
+      return secret === undefined ? undefined : `${page}operator#link=${secret}`;
     };
     const control = await ControlServer.open(state, {
       join: () => joinFacts(join, false),
       status: async () => {
         const operatorLink = link();
+        const shown = certificateFacts(certificate, acme);
         return {
           ...ready(),
           services: services.states(),
           figures: await measure.figures(),
+          ...(shown === undefined ? {} : { certificate: shown }),
           ...(operatorLink === undefined ? {} : { operatorLink }),
         };
       },
@@ -221,6 +234,7 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
     closing.push(() => rm(running, { force: true }));
     const told = { ...facts, bootstrap: configuration.bootstrap };
     await writeAtomically(running, `${JSON.stringify(told, undefined, 2)}\n`);
+    await acme?.start();
     if (readyFile !== undefined) await writeAtomically(readyFile, `${JSON.stringify(facts, undefined, 2)}\n`);
     return { ready: facts, join: () => joinFacts(join, false), operatorLink: link(), whenRestored, stop };
   } catch (error) {
@@ -240,13 +254,21 @@ interface CertificateParts {
 
 /** The hub's certificate: the operator's files, or the own authority's; undefined for a single service without files. */
 async function openCertificate(
-  { certificate, privateKey }: HubConfiguration,
+  { certificate, privateKey, acmeDomain }: HubConfiguration,
   { state, logger, names, addresses, isWhole }: CertificateParts,
 ): Promise<HubCertificate | undefined> {
   if ((certificate === undefined) !== (privateKey === undefined)) {
     throw new UsageError('--certificate and --private-key belong together: name both files.');
   }
   const files = certificate === undefined || privateKey === undefined ? undefined : { certificate, privateKey };
+  const isAcme = acmeDomain.length > 0;
+  if (isAcme && (files !== undefined || !isWhole)) {
+    throw new UsageError(
+      files === undefined
+        ? '--acme-domain is for a whole hub (atoll up); a single service takes --certificate and --private-key.'
+        : '--acme-domain gets a certificate, and --certificate names one: leave one of them out.',
+    );
+  }
   if (files === undefined && !isWhole) return undefined;
   const authority = files === undefined ? await Authority.open(state, names(), addresses(), unixMs()) : undefined;
   const machine = hostname().toLowerCase();
@@ -254,6 +276,7 @@ async function openCertificate(
     { state, logger, unixMs, authority },
     {
       files,
+      isAcme,
       names: () => [...names(), `${machine}.local`, 'localhost', ...addresses(), '127.0.0.1', '::1'],
     },
   );

@@ -108,7 +108,12 @@ export class PortalStub {
       why: () => FINDINGS,
       operator: (): OperatorFacts => ({
         services: this.#services(),
-        certificate: { subject: 'reef.local', notAfterMs: this.#nowMs + 90 * 86_400_000, isOwnAuthority: true },
+        certificate: {
+          subject: 'reef.local',
+          notAfterMs: this.#nowMs + 90 * 86_400_000,
+          isOwnAuthority: true,
+          isAcme: false,
+        },
         isPasswordSet: this.isPasswordSet,
         stateDirectory: '/var/lib/atoll',
         diskFreeBytes: 41_500_000_000,

@@ -39,7 +39,10 @@ export function statusCommand(): Command {
 }
 
 /** What to enter in an app, a line for each. */
-export function joinLines({ bootstrap, proxy, nameServer, turn }: JoinFacts, messages: Messages): string[] {
+export function joinLines(
+  { bootstrap, proxy, nameServer, turn, authority, urls }: JoinFacts,
+  messages: Messages,
+): string[] {
   const lines = [`  ${messages.bootstrapLabel}:  ${bootstrap}`];
   if (proxy !== undefined) lines.push(`  ${messages.proxyLabel}:  ${proxy}`);
   if (nameServer !== undefined) lines.push(`  ${messages.namesLabel}:  ${nameServer}`);
@@ -47,10 +50,14 @@ export function joinLines({ bootstrap, proxy, nameServer, turn }: JoinFacts, mes
     const { server, user, password, realm } = turn;
     lines.push(`  ${messages.turnLabel}:  ${server}  ${messages.turnAs(user, password, realm)}`);
   }
+  // With an authority of its own, a device has to be made to trust it first.
+  const page = authority === undefined ? urls.find((url) => url.startsWith('https:')) : undefined;
+  if (page !== undefined) lines.push(`  ${messages.trustedPageLabel}:  ${page}`);
   return lines;
 }
 
-function statusLines({ services, figures, portal, operatorLink }: StatusFacts, messages: Messages): string[] {
+function statusLines(facts: StatusFacts, messages: Messages): string[] {
+  const { services, figures, portal, certificate, operatorLink } = facts;
   const lines = services.map(({ name, isOn, isWell, restarts, lastError }) => {
     const state = !isOn ? messages.serviceOff : isWell ? messages.serviceWell : messages.serviceUnwell;
     const error = isOn && !isWell && lastError !== undefined ? `: ${lastError.message}` : '';
@@ -58,6 +65,15 @@ function statusLines({ services, figures, portal, operatorLink }: StatusFacts, m
   });
   lines.push('', `  ${messages.figures(figures.nodes, figures.values, figures.proxyClients, figures.allocations)}`);
   if (portal !== undefined) lines.push(`  ${messages.portalLabel}:  ${portal.urlTls ?? portal.url}`);
+  if (certificate !== undefined) {
+    const { subject, notAfterMs, isOwnAuthority, acme } = certificate;
+    const day = new Date(notAfterMs).toISOString().slice(0, 10);
+    lines.push(`  ${messages.certificateLabel}:  ${messages.certificateUntil(subject, day, isOwnAuthority)}`);
+    if (acme?.problem !== undefined) {
+      const time = new Date(acme.nextMs).toISOString().slice(0, 16).replace('T', ' ');
+      lines.push(`  ${messages.acmeProblem(acme.problem.message, time)}`);
+    }
+  }
   if (operatorLink !== undefined) lines.push(`  ${messages.operatorLabel}:  ${operatorLink}`);
   return lines;
 }

@@ -33,6 +33,7 @@ export const en = {
       relay:
         'Relay ports: what the TURN server passes on comes in here. A server of its own can have fewer: min-port and max-port of its configuration.',
       portal: 'The page of the hub, for browsers.',
+      acme: 'Here the ACME directory looks before it gives a certificate. Closed, there is none of a public authority.',
       mdns: 'Multicast DNS, 224.0.0.251 and ff02::fb. Closed, the hub is not found as atoll.local, and does not see other hubs.',
     },
     unchanged: 'The firewall is already as it should be; nothing was changed.',
@@ -110,6 +111,11 @@ export const en = {
     carries: (rate: number, calls: number) => `carries at least ${rate} Mbit/s each way: ${calls} video calls at once`,
   },
   portalLabel: 'Portal',
+  trustedPageLabel: 'Page that devices trust already',
+  certificateLabel: 'Certificate',
+  certificateUntil: (subject: string, day: string, isOwn: boolean) =>
+    `${subject}, until ${day}${isOwn ? ' (the hub’s own authority)' : ''}`,
+  acmeProblem: (message: string, time: string) => `ACME: ${message} Next attempt: ${time} UTC.`,
   joinAt: 'Everything to join, with a QR code, is on the page',
   operatorLabel: 'Operator’s page (this link works once)',
   serviceOff: 'off',

@@ -29,6 +29,7 @@ export const fr: Messages = {
       relay:
         'Ports de relais : ce que le serveur TURN transmet arrive ici. Un serveur à part peut en avoir moins : min-port et max-port de sa configuration.',
       portal: 'La page du hub, pour les navigateurs.',
+      acme: 'L’annuaire ACME vient y regarder avant de donner un certificat. Fermé, il n’y en a pas d’autorité publique.',
       mdns: 'DNS multicast, 224.0.0.251 et ff02::fb. Fermé, le hub ne se trouve pas sous le nom atoll.local et ne voit pas les autres hubs.',
     },
     unchanged: 'Le pare-feu est déjà comme il faut ; rien n’a été changé.',
@@ -106,6 +107,10 @@ export const fr: Messages = {
     carries: (rate, calls) => `porte au moins ${rate} Mbit/s dans chaque sens : ${calls} appels vidéo à la fois`,
   },
   portalLabel: 'Portail',
+  trustedPageLabel: 'Page à laquelle les appareils font déjà confiance',
+  certificateLabel: 'Certificat',
+  certificateUntil: (subject, day, isOwn) => `${subject}, jusqu’au ${day}${isOwn ? ' (autorité propre du hub)' : ''}`,
+  acmeProblem: (message, time) => `ACME : ${message} Prochain essai : ${time} UTC.`,
   joinAt: 'Tout pour se joindre au réseau, avec un code QR, est sur la page',
   operatorLabel: 'Page de l’exploitant (ce lien ne sert qu’une fois)',
   serviceOff: 'arrêté',

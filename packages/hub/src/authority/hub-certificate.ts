@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { AtollError, Endpoint, errorCode, errorMessage, type Logger } from '@atoll/base';
+import { AcmeStore, type IssuedCertificate } from '../acme/acme-store.js';
 import { type StateDirectory, writeAtomically } from '../state-directory.js';
 import type { Authority } from './authority.js';
 import { newKey } from './issue.js';
@@ -23,8 +24,10 @@ export interface CurrentCertificate {
   /** DNS names and addresses that it is good for. */
   readonly names: readonly string[];
   readonly notAfterMs: number;
-  /** The hub renews it by itself. */
+  /** The hub makes and renews it by itself. */
   readonly isOwnAuthority: boolean;
+  /** An ACME directory issued it to the hub, which renews it by itself. */
+  readonly isAcme: boolean;
 }
 
 export interface HubCertificateComponents {
@@ -38,20 +41,25 @@ export interface HubCertificateComponents {
 export interface HubCertificateOptions {
   /** The operator's own files; then the authority issues nothing. */
   readonly files?: { readonly certificate: string; readonly privateKey: string } | undefined;
+  /** Certificates that an ACME directory issued are taken, and no others. */
+  readonly isAcme?: boolean | undefined;
   /** Names and addresses of the hub at this moment, the most important first. */
   readonly names: () => readonly string[];
 }
 
 /**
- * The one certificate of the hub: the operator's, or one of the hub's own authority that follows the hub's names and
- * addresses and renews itself. Services read its files and hear of changes; nothing needs a restart.
+ * The one certificate of the hub: the operator's, one that an ACME directory issued, or one of the hub's own authority
+ * that follows the hub's names and addresses and renews itself. Services read its files and hear of changes; nothing
+ * needs a restart.
  */
 export class HubCertificate {
   private readonly parts: HubCertificateComponents;
   private readonly options: HubCertificateOptions;
   private readonly paths: { readonly certificate: string; readonly privateKey: string };
   private readonly listeners = new Set<() => void>();
+  private readonly acme: AcmeStore;
   private shown: CurrentCertificate | undefined;
+  private shownPem = '';
   private stamp = '';
   private timer: NodeJS.Timeout | undefined;
   private checking: Promise<void> | undefined;
@@ -60,6 +68,7 @@ export class HubCertificate {
   private constructor(parts: HubCertificateComponents, options: HubCertificateOptions) {
     this.parts = parts;
     this.options = options;
+    this.acme = new AcmeStore(parts.state.path);
     this.paths = options.files ?? {
       certificate: parts.state.file('authority/hub.crt'),
       privateKey: parts.state.file('authority/hub.key'),
@@ -82,6 +91,14 @@ export class HubCertificate {
   current(): CurrentCertificate {
     if (this.shown === undefined) throw new AtollError('HUB_CERTIFICATE_UNUSABLE', 'There is no certificate yet.');
     return this.shown;
+  }
+
+  /** Under which name clients over TLS come without a warning: the wanted one where the certificate has it. */
+  hostFor(wanted: string): string {
+    const { names, isOwnAuthority } = this.current();
+    const isFitting = names.some((name) => name === wanted || name === `*${wanted.slice(wanted.indexOf('.'))}`);
+    if (isOwnAuthority || isFitting) return wanted;
+    return names.find((name) => !name.startsWith('*')) ?? wanted;
   }
 
   /** Hears of every new certificate; returns what ends that. */
@@ -108,10 +125,15 @@ export class HubCertificate {
         'The certificate is given by the settings certificate and privateKey; change those files.',
       );
     }
+    if (this.options.isAcme) {
+      throw new AtollError(
+        'HUB_CERTIFICATE_FIXED',
+        'The hub gets its certificate by ACME; take the setting acme-domain away to give it another.',
+      );
+    }
     this.usable(certificate, privateKey, 'that was sent');
     await this.checking;
-    await writeAtomically(this.paths.privateKey, privateKey);
-    await writeAtomically(this.paths.certificate, certificate);
+    await this.place(certificate, privateKey);
     await this.check();
   }
 
@@ -124,7 +146,10 @@ export class HubCertificate {
     const { authority, logger } = this.parts;
     const { files } = this.options;
     let isNew = false;
-    if (files === undefined) isNew = await this.renewOwn();
+    const issued = files === undefined ? await this.acme.issued() : undefined;
+    if (issued !== undefined && this.options.isAcme && this.isGood(issued)) {
+      if (issued.certificate !== this.shownPem) await this.place(issued.certificate, issued.privateKey);
+    } else if (files === undefined) isNew = await this.renewOwn(issued?.certificate);
     const stamp = await this.stampOfFiles();
     if (!isNew && stamp === this.stamp) {
       this.warnOfEnd();
@@ -138,13 +163,18 @@ export class HubCertificate {
     );
     const isFirst = this.shown === undefined;
     this.stamp = stamp;
+    this.shownPem = certificate;
     this.isWarned = false;
+    const names = namesOf(parsed);
+    // Public authorities leave the subject empty, and then there is none.
+    const subject = (parsed.subject as string | undefined) ?? names.join('\n');
     this.shown = {
       ...this.paths,
-      subject: parsed.subject.replaceAll('\n', ', '),
-      names: namesOf(parsed),
+      subject: subject.replaceAll('\n', ', '),
+      names,
       notAfterMs: Date.parse(parsed.validTo),
       isOwnAuthority: authority?.hasIssued(parsed) ?? false,
+      isAcme: certificate === issued?.certificate,
     };
     this.warnOfEnd();
     if (isFirst) return;
@@ -154,8 +184,11 @@ export class HubCertificate {
     for (const listener of this.listeners) listener();
   }
 
-  /** Issues a certificate when there is none of the own authority that fits; false when there was no need. */
-  private async renewOwn(): Promise<boolean> {
+  /**
+   * Issues a certificate when there is none of the own authority that fits; false when there was no need. One that came by
+   * ACME (`fromAcme`) gives way: it is over, or no longer wanted.
+   */
+  private async renewOwn(fromAcme: string | undefined): Promise<boolean> {
     const { authority, unixMs } = this.parts;
     if (authority === undefined) return false;
     const wanted = authority.vouchable([...new Set(this.options.names())]);
@@ -166,8 +199,9 @@ export class HubCertificate {
     let key: KeyObject | undefined;
     if (present !== undefined) {
       const parsed = parse(present);
-      // Not ours: the operator has put it there, who renews it, too.
-      if (parsed !== undefined && !authority.hasIssued(parsed)) return false;
+      // Not ours: the operator has put it there, who renews it, too, unless ACME is to.
+      const isOperators = parsed !== undefined && !authority.hasIssued(parsed) && present !== fromAcme;
+      if (isOperators && !(this.options.isAcme && Date.parse(parsed.validTo) <= unixMs())) return false;
       key = await readFile(this.paths.privateKey, 'utf8').then(createPrivateKey, () => undefined);
       if (parsed !== undefined && key !== undefined && parsed.checkPrivateKey(key)) {
         const names = namesOf(parsed);
@@ -181,6 +215,21 @@ export class HubCertificate {
     }
     await writeAtomically(this.paths.certificate, await authority.issue(key, wanted, unixMs()));
     return true;
+  }
+
+  /** The key first: with the certificate both are whole. */
+  private async place(certificate: string, privateKey: string): Promise<void> {
+    await writeAtomically(this.paths.privateKey, privateKey);
+    await writeAtomically(this.paths.certificate, certificate);
+  }
+
+  private isGood({ certificate, privateKey }: IssuedCertificate): boolean {
+    try {
+      this.usable(certificate, privateKey, 'by ACME');
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   private usable(certificate: string, privateKey: string, what: string): X509Certificate {
@@ -203,7 +252,7 @@ export class HubCertificate {
 
   private warnOfEnd(): void {
     const { logger, unixMs } = this.parts;
-    if (this.shown === undefined || this.isWarned || this.shown.isOwnAuthority) return;
+    if (this.shown === undefined || this.isWarned || this.shown.isOwnAuthority || this.shown.isAcme) return;
     if (this.shown.notAfterMs - unixMs() > WARN_BEFORE_MS) return;
     this.isWarned = true;
     logger.warn(

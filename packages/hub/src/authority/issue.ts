@@ -88,6 +88,20 @@ export async function issueLeaf(
   return `${certificate.toString('pem')}\n`;
 }
 
+/** A request for a certificate of names (PKCS #10), in DER. The names stand in its extension alone. */
+export async function requestFor(key: KeyObject, names: readonly string[]): Promise<Uint8Array> {
+  const x509 = await loadX509();
+  const request = await x509.Pkcs10CertificateRequestGenerator.create(
+    {
+      keys: await importKeys(key),
+      signingAlgorithm: P256,
+      extensions: [new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: 'dns' as const, value })))],
+    },
+    webcrypto,
+  );
+  return new Uint8Array(request.rawData);
+}
+
 /** Loaded when first needed: it is large, and only making certificates needs it. */
 async function loadX509(): Promise<typeof import('@peculiar/x509')> {
   await import('reflect-metadata');

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { errorMessage, splitHostPort, UsageError } from '@atoll/base';
 import { DEFAULT_PORT, decodeDhtAnnouncement } from '@atoll/dht';
+import { AcmeStore } from '../acme/acme-store.js';
 import type { HubConfiguration } from '../configuration.js';
 import { hubProcess, runningFacts } from '../running-file.js';
 import { askDiscovery, DISCOVERY_GROUP } from './checks/check-multicast.js';
@@ -44,13 +45,22 @@ export async function findTarget(wish: TargetWish): Promise<DoctorTarget | undef
 
 /** The hub of the state directory, running or not; undefined when no hub was ever started on it. */
 export async function localTarget(configuration: HubConfiguration): Promise<DoctorTarget | undefined> {
-  const { state, bootstrap, certificate, privateKey } = configuration;
+  const { state, bootstrap, certificate, privateKey, acmeDomain: acmeNames } = configuration;
   const isThere = await stat(join(state, 'dht-node')).catch(() => undefined);
   const pid = await hubProcess(state);
   if (isThere === undefined && pid === undefined) return undefined;
   const ready = await runningFacts(state);
   const facts = isObject(ready) ? targetOf(ready) : undefined;
-  const local: LocalTarget = { statePath: state, pid, certificate, privateKey, ports: portsOf(configuration, facts) };
+  const attempts = acmeNames.length === 0 ? undefined : await new AcmeStore(state).attempts();
+  const local: LocalTarget = {
+    statePath: state,
+    pid,
+    certificate,
+    privateKey,
+    acmeNames,
+    acmeProblem: attempts?.message,
+    ports: portsOf(configuration, facts),
+  };
   if (facts !== undefined) return { ...facts, bootstrap: bootstrapIn(ready) ?? bootstrap, local };
   return { host: '127.0.0.1', addresses: [], isAssumed: true, bootstrap, local };
 }

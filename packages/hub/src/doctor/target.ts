@@ -17,6 +17,10 @@ export interface LocalTarget {
   readonly pid: number | undefined;
   readonly certificate?: string | undefined;
   readonly privateKey?: string | undefined;
+  /** Names of which the hub is to have a certificate by ACME. */
+  readonly acmeNames?: readonly string[] | undefined;
+  /** Why the last attempt to get it failed. */
+  readonly acmeProblem?: string | undefined;
   /** Ports that the hub would open, by the setting that names them. */
   readonly ports: readonly ServicePort[];
 }

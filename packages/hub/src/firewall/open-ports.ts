@@ -7,7 +7,17 @@ import type { ReadyFacts } from '../ready-facts.js';
 /** UDP port of peer discovery, on both sides (protocol/peer-discovery.md 1). */
 const DISCOVERY_PORT = 8888;
 
-export type PortUse = 'dht' | 'discovery' | 'proxy' | 'names' | 'turn' | 'turn-tls' | 'relay' | 'portal' | 'mdns';
+export type PortUse =
+  | 'dht'
+  | 'discovery'
+  | 'proxy'
+  | 'names'
+  | 'turn'
+  | 'turn-tls'
+  | 'relay'
+  | 'portal'
+  | 'acme'
+  | 'mdns';
 
 /** Ports on which strangers have to reach this machine. */
 export interface OpenPort {
@@ -29,13 +39,15 @@ export const PORT_PURPOSES: Readonly<Record<PortUse, string>> = {
   'turn-tls': 'TURN server over TLS and DTLS',
   relay: 'what the TURN server relays',
   portal: 'portal page',
+  acme: 'challenges of the ACME directory',
   mdns: 'multicast DNS, the name of the hub',
 };
 
+const FOR_OUTSIDE: ReadonlySet<PortUse> = new Set(['dht', 'proxy', 'names', 'turn', 'turn-tls', 'acme']);
+
 /** Ports that a router maps: those by which somebody outside uses the hub, one by one, without the operator's page. */
 export function isMappable({ use, from, to, families }: OpenPort): boolean {
-  const isForOutside = use === 'dht' || use === 'proxy' || use === 'names' || use === 'turn' || use === 'turn-tls';
-  return isForOutside && from === to && families.includes(4);
+  return FOR_OUTSIDE.has(use) && from === to && families.includes(4);
 }
 
 /** The part of a ready file that tells ports; `portal` and `tlsPort` are there where a hub has them. */
@@ -95,6 +107,7 @@ export function openPorts(configuration: HubConfiguration, ready?: ReadyPorts): 
     add(use, 'tcp', portOf(service?.url));
     add(use, 'tcp', portOf(service?.urlTls));
   }
+  if (configuration.acmeDomain.length > 0) add('acme', 'tcp', configuration.acmePort);
   if (configuration.mdns && portal !== undefined) add('mdns', 'udp', MDNS_PORT);
   if (turn !== undefined) {
     const { minPort, maxPort } = turnServerDefaults('');

@@ -202,6 +202,21 @@ export interface CertificateFacts {
   readonly subject: string;
   readonly notAfterMs: number;
   readonly isOwnAuthority: boolean;
+  /** It came from an ACME directory, and the hub renews it. */
+  readonly isAcme: boolean;
+  /** Present when the hub is to get its certificate by ACME, whether it has one or not. */
+  readonly acme?: AcmeFacts;
+}
+
+/** How getting a certificate by ACME goes. */
+export interface AcmeFacts {
+  /** Host of the directory. */
+  readonly directory: string;
+  readonly names: readonly string[];
+  /** When it is asked next. */
+  readonly nextMs: number;
+  /** Why the last attempt came to nothing, in plain words. */
+  readonly problem?: { readonly code: string; readonly message: string };
 }
 
 export interface LogPage {

@@ -23,11 +23,13 @@ export function joinFacts(parts: JoinComponents, isSecure: boolean, reachedAt?: 
   const { dht, proxy, names, turn, portal } = parts.ready();
   const address = reachedAt !== undefined && parts.addresses().includes(reachedAt) ? reachedAt : undefined;
   const { certificate } = parts;
-  // Jami apps know nothing of our authority: with it, they are sent to the ports without TLS.
+  // Jami apps know nothing of our authority: with it, they are sent to the ports without TLS. Others know its names only.
   const isPublic = certificate !== undefined && !certificate.current().isOwnAuthority;
   const authority = certificate?.authority;
   const urlOf = (service: { url?: string; urlTls?: string } | undefined): string | undefined =>
-    isPublic && service?.urlTls !== undefined ? service.urlTls : at(service?.url, address);
+    isPublic && service?.urlTls !== undefined
+      ? secureUrl(certificate, service.urlTls, address)
+      : at(service?.url, address);
   const proxyUrl = urlOf(proxy);
   const nameServer = urlOf(names);
   const bootstrap =
@@ -49,7 +51,7 @@ export function joinFacts(parts: JoinComponents, isSecure: boolean, reachedAt?: 
             ...(turn.tlsPort === undefined ? {} : { tlsPort: turn.tlsPort }),
           },
         }),
-    urls: urls(portal, [...parts.names(), ...parts.addresses()]),
+    urls: urls(portal, [...parts.names(), ...parts.addresses()], certificate),
     ...(authority === undefined || isPublic
       ? {}
       : {
@@ -62,7 +64,8 @@ export function joinFacts(parts: JoinComponents, isSecure: boolean, reachedAt?: 
         }),
     isSecure,
   };
-  return { ...facts, code: codeOf(facts, at(portal?.urlTls, address)) };
+  const page = portal?.urlTls === undefined ? undefined : secureUrl(certificate, portal.urlTls, address);
+  return { ...facts, code: codeOf(facts, page) };
 }
 
 /** Everything that a client needs, in one QR code: `atoll:join?…`. */
@@ -89,8 +92,22 @@ function codeOf(
   return `atoll:join?${query}`;
 }
 
-function urls(portal: ReadyFacts['portal'], hosts: readonly string[]): string[] {
-  return [...new Set(hosts)].flatMap((host) => [portal?.url, portal?.urlTls].flatMap((url) => at(url, host) ?? []));
+function urls(
+  portal: ReadyFacts['portal'],
+  hosts: readonly string[],
+  certificate: HubCertificate | undefined,
+): string[] {
+  const all = hosts.flatMap((host) => [
+    at(portal?.url, host),
+    portal?.urlTls === undefined ? undefined : secureUrl(certificate, portal.urlTls, host),
+  ]);
+  return [...new Set(all)].filter((url) => url !== undefined);
+}
+
+/** A URL over TLS under the wanted host, or under one that the certificate has. */
+export function secureUrl(certificate: HubCertificate | undefined, url: string, wanted?: string): string {
+  const host = wanted ?? new URL(url).hostname.replace(/^\[|\]$/g, '');
+  return at(url, certificate?.hostFor(host) ?? host) ?? url;
 }
 
 /** A URL with another host. */

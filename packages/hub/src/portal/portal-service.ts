@@ -142,7 +142,8 @@ export class PortalService implements HubService {
       files.send(exchange, '/index.html');
       return;
     }
-    const host = hostOf(exchange.request.headers.host ?? '') ?? exchange.local;
+    const asked = hostOf(exchange.request.headers.host ?? '') ?? exchange.local;
+    const host = this.components.portal.certificate?.hostFor(asked) ?? asked;
     const url = exchange.request.url?.startsWith('/') ? exchange.request.url : path;
     exchange.sendNothing(307, ['Location', `https://${bracketed(host)}:${tlsPort}${url}`]);
   }

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { BlockList, isIPv6 } from 'node:net';
 import { AddressLimits, type Exchange, HttpError } from '@atoll/http';
 import type { NameStore } from '@atoll/name-server';
+import type { Acme } from '../acme/acme.js';
 import type { HubCertificate } from '../authority/hub-certificate.js';
 import type { DoctorLanguage } from '../doctor/finding.js';
 import type { Measure } from '../measure.js';
@@ -45,6 +46,8 @@ export interface PortalComponents {
   /** Other hubs of the LAN. */
   readonly hubs: () => NetworkFacts['hubs'];
   readonly certificate: HubCertificate | undefined;
+  /** What gets a certificate from a public authority, if anything does. */
+  readonly acme?: Acme | undefined;
   readonly turnUsers: TurnUsers;
   readonly ownTurnUser: string;
   readonly names: () => NameStore | undefined;
@@ -122,10 +125,7 @@ export class Portal {
   }
 
   certificateFacts(): CertificateFacts | undefined {
-    const current = this.parts.certificate?.current();
-    if (current === undefined) return undefined;
-    const { subject, notAfterMs, isOwnAuthority } = current;
-    return { subject, notAfterMs, isOwnAuthority };
+    return certificateFacts(this.parts.certificate, this.parts.acme);
   }
 
   /** Whether every service that is on answers now, or did a moment ago. */
@@ -188,6 +188,16 @@ export class Portal {
       headers: ['Retry-After', String(limits.retryAfterSeconds(client))],
     });
   }
+}
+
+/** What the hub shows over TLS; undefined when it has no certificate. */
+export function certificateFacts(
+  certificate: HubCertificate | undefined,
+  acme: Acme | undefined,
+): CertificateFacts | undefined {
+  if (certificate === undefined) return undefined;
+  const { subject, notAfterMs, isOwnAuthority, isAcme } = certificate.current();
+  return { subject, notAfterMs, isOwnAuthority, isAcme, ...(acme === undefined ? {} : { acme: acme.facts }) };
 }
 
 /** Browsers keep a `__Host-` cookie from being planted by another port or name. */

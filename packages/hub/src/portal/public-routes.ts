@@ -71,6 +71,7 @@ export function addPublicRoutes(router: Router, portal: Portal): void {
       }
       exchange.send(200, 'text/plain; version=0.0.4; charset=utf-8', await portal.metrics(), NO_STORE);
     });
+  parts.acme?.answers.addTo(router);
   const { authority } = parts.certificate ?? {};
   if (authority === undefined) return;
   const download = (exchange: Exchange, type: string, body: string | Buffer, name: string): void =>

@@ -36,7 +36,7 @@ export async function makeSupportBundle(facts: SupportBundleFacts): Promise<Buff
   const { configuration, findings, logs } = facts;
   const redaction = new Redaction({
     secrets: await secretsOf(configuration),
-    names: [...(await namesOf(configuration)), ...machineNames()],
+    names: [...(await namesOf(configuration)), ...machineNames(), configuration.acmeEmail ?? ''],
   });
   const files: { path: string; bytes: Buffer }[] = [];
   const add = (path: string, content: string): void => {

@@ -9,8 +9,9 @@ import type { DoctorTarget } from '../target.js';
 import { bracketed, portOf } from '../target.js';
 
 const DAY_MS = 86_400_000;
-/** A certificate that ends within so many days is to be renewed. */
+/** A certificate that ends within so many days is to be renewed; one that lives for days only, in its last quarter. */
 const SOON_DAYS = 14;
+const LAST_PART = 1 / 4;
 
 /** Judges one certificate for the name or address under which people come. */
 export function judgeCertificate(
@@ -31,21 +32,30 @@ export function judgeCertificate(
     return verdict('fault', 'certificate-name', { ...facts, names });
   }
   const days = Math.floor(leftMs / DAY_MS);
-  if (days < SOON_DAYS) return verdict('warning', 'certificate-soon', { ...facts, days });
+  const lifeMs = Date.parse(certificate.validTo) - Date.parse(certificate.validFrom);
+  if (leftMs < Math.min(SOON_DAYS * DAY_MS, lifeMs * LAST_PART))
+    return verdict('warning', 'certificate-soon', { ...facts, days });
   return verdict('good', 'certificate-good', facts);
 }
 
 /** Certificates that are served over TLS; on the hub's own host its files, too. */
 export const checkCertificate: Check = async (target, { limitMs, unixMs }) => {
-  const { host, name = host } = target;
+  const { host, name = host, local } = target;
   const served = await Promise.all(
     tlsPorts(target).map(async (port): Promise<Verdict[]> => {
       const certificate = await fetchCertificate(host, port, name, limitMs);
       if (certificate === undefined) return [];
-      return [judgeCertificate(certificate, { place: `${bracketed(name)}:${port}`, host: name, unixMs: unixMs() })];
+      // Who comes to a hub with a public certificate comes by a name that it has.
+      const as = local?.acmeNames?.find((each) => certificate.checkHost(each) !== undefined) ?? name;
+      return [judgeCertificate(certificate, { place: `${bracketed(as)}:${port}`, host: as, unixMs: unixMs() })];
     }),
   );
-  return [...served.flat(), ...(await judgeFiles(target, unixMs()))];
+  const { acmeNames = [], acmeProblem } = local ?? {};
+  const acme =
+    acmeProblem === undefined
+      ? []
+      : [verdict('warning', 'certificate-acme', { names: acmeNames.join(', '), reason: acmeProblem })];
+  return [...served.flat(), ...acme, ...(await judgeFiles(target, unixMs()))];
 };
 
 function tlsPorts({ proxy = [], names = [], turn }: DoctorTarget): number[] {

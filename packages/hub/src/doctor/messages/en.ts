@@ -150,6 +150,10 @@ export const en = {
     sentence: 'The certificate of {place} is for {names}, not for {host}.',
     remedy: 'Get a certificate that names {host}, or use the name that it has.',
   },
+  'certificate-acme': {
+    sentence: 'The hub got no new certificate of {names} by ACME: {reason}',
+    remedy: 'Do what it says; the hub tries again by itself, and two minutes after a failure also when it is started.',
+  },
   'certificate-unreadable': {
     sentence: 'The certificate or key cannot be used: {reason}',
     remedy: 'Let the hub’s user read {path}, and see that key and certificate belong together.',

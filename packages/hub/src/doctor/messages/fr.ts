@@ -154,6 +154,11 @@ export const fr: Record<FindingId, FindingText> = {
     sentence: 'Le certificat de {place} est pour {names}, pas pour {host}.',
     remedy: 'Procurez-vous un certificat qui nomme {host}, ou employez le nom qu’il porte.',
   },
+  'certificate-acme': {
+    sentence: 'Le hub n’a pas obtenu de nouveau certificat de {names} par ACME : {reason}',
+    remedy:
+      'Faites ce qui est dit ; le hub réessaie de lui-même, et deux minutes après un échec aussi quand on le redémarre.',
+  },
   'certificate-unreadable': {
     sentence: 'Le certificat ou la clé est inutilisable : {reason}',
     remedy: 'Laissez l’utilisateur du hub lire {path}, et vérifiez que la clé va avec le certificat.',

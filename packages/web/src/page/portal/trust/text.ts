@@ -5,7 +5,7 @@ export const trustText = defineText(
   {
     title: 'Trust this hub',
     lead: 'On a local network no public authority can vouch for a machine, so this hub has an authority of its own. Once your device trusts it, the page opens over HTTPS without a warning, and the browser allows camera and microphone.',
-    none: 'This hub has no authority of its own: there is nothing to trust. Where it offers HTTPS, its certificate comes from an authority that devices know already.',
+    none: 'There is nothing to do here: the certificate of this hub does not come from an authority of its own. Where it offers HTTPS, devices know the authority already.',
     careTitle: 'Before you do',
     care: 'A device believes what a trusted authority signs. Do this only if you know who runs this hub, and compare the fingerprint with what they show you: on their screen, or in the hub’s first lines.',
     fingerprint: 'Fingerprint of the authority (SHA-256)',
@@ -62,7 +62,7 @@ export const trustText = defineText(
   {
     title: 'Faire confiance à ce hub',
     lead: 'Sur un réseau local, aucune autorité publique ne peut répondre d’une machine : ce hub a donc sa propre autorité. Dès que votre appareil la reconnaît, la page s’ouvre en HTTPS sans avertissement, et le navigateur permet caméra et micro.',
-    none: 'Ce hub n’a pas d’autorité propre : il n’y a rien à reconnaître. S’il offre HTTPS, son certificat vient d’une autorité que les appareils connaissent déjà.',
+    none: 'Il n’y a rien à faire ici : le certificat de ce hub ne vient pas d’une autorité qui lui soit propre. S’il offre HTTPS, les appareils connaissent déjà cette autorité.',
     careTitle: 'Avant de le faire',
     care: 'Un appareil croit ce que signe une autorité reconnue. Faites-le seulement si vous savez qui tient ce hub, et comparez l’empreinte avec celle qu’on vous montre : sur son écran, ou dans les premières lignes du hub.',
     fingerprint: 'Empreinte de l’autorité (SHA-256)',
