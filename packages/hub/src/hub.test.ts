@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -99,6 +100,34 @@ test('a hub starts, answers its probe, writes the ready file and leaves nothing 
       code: 'TURN_CREDENTIALS_UNREADABLE',
     });
   } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('a certificate by ACME that could never be got stops the start', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'atoll-hub-'));
+  const other = createServer();
+  try {
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const acmePort = String((other.address() as AddressInfo).port);
+    const fails = async (given: Record<string, string>, why: object, only?: readonly string[]): Promise<void> => {
+      const fixed = { state: join(folder, 'state'), host: '127.0.0.1', acmeDomain: 'hub.school.example' };
+      const configuration = await readConfiguration({ ...fixed, ...given }, {}, undefined);
+      await assert.rejects(startHub(configuration, { version: '0', logger: silentLogger, only }), why);
+    };
+    await fails({ certificate: 'c', privateKey: 'k' }, { code: 'USAGE', message: /leave one of them out/ });
+    await fails({}, { code: 'USAGE', message: /for a whole hub/ }, ['dht', 'proxy']);
+    await fails({ acmePort }, { code: 'HTTP_PORT_IN_USE' });
+    await fails({ acmePort, acmeAuthority: join(folder, 'none.pem') }, { code: 'ACME_AUTHORITY_UNUSABLE' });
+    for (const acmeDomain of ['*.school.example', '192.0.2.1', 'hub', 'hub_1.example', 'a..b.example']) {
+      await assert.rejects(readConfiguration({ acmeDomain }, {}, undefined), /acme-domain takes up to 100 names/);
+    }
+    await assert.rejects(readConfiguration({ acmeDirectory: 'http://ca' }, {}, undefined), /takes a URL with https/);
+    await assert.rejects(readConfiguration({ acmeEmail: 'me' }, {}, undefined), /takes an address/);
+    const { acmeDomain } = await readConfiguration({ acmeDomain: 'Hub.School.example; b.example' }, {}, undefined);
+    assert.deepEqual(acmeDomain, ['hub.school.example', 'b.example']);
+  } finally {
+    other.close();
     await rm(folder, { recursive: true });
   }
 });

@@ -4,6 +4,7 @@ export { type DhtnodeOptions, DhtnodeProcess } from './lab/dhtnode-process.js';
 export { Jamid, type JamidOptions } from './lab/jamid.js';
 export { Host, Lan, type LanOptions, labNamespaces } from './lab/lan.js';
 export { ManagedProcess } from './lab/managed-process.js';
+export { Pebble, type PebbleOptions } from './lab/pebble.js';
 export { PostgresServer } from './lab/postgres-server.js';
 export { PythonDht } from './lab/python-dht.js';
 export { type BusSignal, SessionBus } from './lab/session-bus.js';

@@ -76,7 +76,11 @@ export class AcmeStore {
       return typeof kept === 'object' && kept !== null ? { ...kept } : undefined;
     } catch (cause) {
       if (errorCode(cause) === 'ENOENT' || cause instanceof SyntaxError) return undefined;
-      throw new AtollError('ACME_STATE_UNREADABLE', `${path} cannot be read: ${errorCode(cause)}.`, { cause });
+      throw new AtollError(
+        'ACME_STATE_UNREADABLE',
+        `${path}, which is of the ACME directory, cannot be read: ${errorCode(cause)}. Let the hub’s user read it.`,
+        { cause },
+      );
     }
   }
 
