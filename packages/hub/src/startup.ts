@@ -206,8 +206,11 @@ export async function startHub(configuration: HubConfiguration, options: HubOpti
       status: async () => {
         const operatorLink = link();
         const shown = certificateFacts(certificate, acme);
+        const { portal: page, ...others } = ready();
+        const urlTls = page?.urlTls === undefined ? {} : { urlTls: secureUrl(certificate, page.urlTls) };
         return {
-          ...ready(),
+          ...others,
+          ...(page === undefined ? {} : { portal: { ...page, ...urlTls } }),
           services: services.states(),
           figures: await measure.figures(),
           ...(shown === undefined ? {} : { certificate: shown }),

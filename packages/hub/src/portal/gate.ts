@@ -35,13 +35,18 @@ const SECURITY_HEADERS: HeaderList = [
 ];
 
 /**
- * Lets a request in, or throws the refusal. `names` are the hub's own.
+ * Lets a request in, or throws the refusal. `names` are the hub's own; `secureHost` is the one under which its services are
+ * reached over TLS by who comes to the given one.
  *
  * A page of a stranger may have its name lead to the hub (DNS rebinding): then the name in `Host` is not ours. An address
  * in `Host` is always true, because no name led there. And it may have a browser send us requests (CSRF): not with the
  * header `X-Atoll`, which only a page of ours can add, nor from another origin.
  */
-export function admit(exchange: Exchange, names: ReadonlySet<string>): HeaderList {
+export function admit(
+  exchange: Exchange,
+  names: ReadonlySet<string>,
+  secureHost: (host: string) => string = (host) => host,
+): HeaderList {
   const { headers } = exchange.request;
   const host = hostOf(headers.host ?? '');
   if (host === undefined || !isOwn(host, names)) {
@@ -63,7 +68,7 @@ export function admit(exchange: Exchange, names: ReadonlySet<string>): HeaderLis
       });
     }
   }
-  const policy = policyFor(host);
+  const policy = policyFor(new Set([host, secureHost(host)]));
   // Whether HTTPS is trusted is tried from the page over HTTP, another origin: by the one answer that says nothing.
   const resources = exchange.path === '/healthz' ? 'cross-origin' : 'same-origin';
   return SECURITY_HEADERS.map((text, n) => {
@@ -73,13 +78,13 @@ export function admit(exchange: Exchange, names: ReadonlySet<string>): HeaderLis
 }
 
 /**
- * The policy for a page of a host. The page tests the hub's services from the browser that shows it: they are other ports
- * of the same host. A policy cannot name an IPv6 address (CSP Level 3 section 2.3.1): there the page says that it may not
+ * The policy for a page. The page tests the hub's services from the browser that shows it: they are other ports of these
+ * hosts. A policy cannot name an IPv6 address (CSP Level 3 section 2.3.1): there the page says that it may not
  * test.
  */
-function policyFor(host: string): string {
-  if (isIPv6(host)) return CONTENT_SECURITY_POLICY;
-  return CONTENT_SECURITY_POLICY.replace("connect-src 'self'", `connect-src 'self' ${host}:*`);
+function policyFor(hosts: ReadonlySet<string>): string {
+  const places = [...hosts].filter((host) => !isIPv6(host)).map((host) => ` ${host}:*`);
+  return CONTENT_SECURITY_POLICY.replace("connect-src 'self'", `connect-src 'self'${places.join('')}`);
 }
 
 /** A host of `Host` without port, in lower case; undefined when it is none. */

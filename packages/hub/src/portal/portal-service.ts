@@ -67,7 +67,7 @@ export class PortalService implements HubService {
         // The largest request is a backup, over a slow network.
         requestMs: REQUEST_MS,
         maxConnectionsPerAddress: MAX_CONNECTIONS_PER_ADDRESS,
-        admit: (exchange) => admit(exchange, this.names()),
+        admit: (exchange) => admit(exchange, this.names(), (host) => certificate?.hostFor(host) ?? host),
         notFound: (exchange, allowed) => this.sendPage(exchange, files, allowed),
       },
     );

@@ -151,7 +151,7 @@ export const operatorText = defineText(
     certificateOf: (subject, until) => `${subject}, jusqu’au ${until}`,
     isOwnAuthority: 'fait par l’autorité du hub',
     isForeign: 'donné par vous',
-    isAcme: 'obtenu par ACME ; le hub le renouvelle de lui-même',
+    isAcme: 'obtenu par ACME ; le hub le renouvelle de lui-même',
     acmeNext: (directory, at) => `Le prochain est demandé à ${directory} le ${at}.`,
     acmeProblem: (message) => `Le dernier essai n’a rien donné. ${message}`,
     acmeFixed:

@@ -62,7 +62,7 @@ export const trustText = defineText(
   {
     title: 'Faire confiance à ce hub',
     lead: 'Sur un réseau local, aucune autorité publique ne peut répondre d’une machine : ce hub a donc sa propre autorité. Dès que votre appareil la reconnaît, la page s’ouvre en HTTPS sans avertissement, et le navigateur permet caméra et micro.',
-    none: 'Il n’y a rien à faire ici : le certificat de ce hub ne vient pas d’une autorité qui lui soit propre. S’il offre HTTPS, les appareils connaissent déjà cette autorité.',
+    none: 'Il n’y a rien à faire ici : le certificat de ce hub ne vient pas d’une autorité qui lui soit propre. S’il offre HTTPS, les appareils connaissent déjà cette autorité.',
     careTitle: 'Avant de le faire',
     care: 'Un appareil croit ce que signe une autorité reconnue. Faites-le seulement si vous savez qui tient ce hub, et comparez l’empreinte avec celle qu’on vous montre : sur son écran, ou dans les premières lignes du hub.',
     fingerprint: 'Empreinte de l’autorité (SHA-256)',
