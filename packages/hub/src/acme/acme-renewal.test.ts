@@ -129,6 +129,11 @@ test('a certificate is got at once, kept over a start, and renewed when two thir
   assert.ok(Math.abs((trial.askedMs[1] ?? 0) - 60 * DAY_MS) < 5000);
   await trial.run(0, [NAME, 'www.school.example']);
   assert.equal(trial.askedMs.length, 3, 'other names are another certificate');
+  const kept = await trial.store.issued();
+  assert.ok(kept !== undefined);
+  await trial.store.keepIssued({ ...kept, certificate: 'damaged' });
+  await trial.run(0, [NAME, 'www.school.example']);
+  assert.equal(trial.askedMs.length, 4, 'what is damaged is got anew');
   const key = await trial.store.accountKey('https://ca.test/dir');
   assert.ok(key.equals(await trial.store.accountKey('https://ca.test/dir')));
   assert.ok(!key.equals(await trial.store.accountKey('https://other.test/dir')));

@@ -122,14 +122,18 @@ export class AcmeRenewal {
     await store.keepAttempts(this.attempts).catch((cause: unknown) => logger.warn(errorMessage(cause)));
   }
 
-  /** When the next certificate is to be got; 0 when there is none of this directory with these names. */
+  /** When the next certificate is to be got; 0 when there is no whole one of this directory with these names. */
   private async dueMs(): Promise<number> {
     const { directory, names } = this.options;
     const issued = await this.parts.store.issued();
     if (issued === undefined || issued.directory !== directory) return 0;
     if (issued.names.join() !== names.join()) return 0;
-    const endMs = Date.parse(new X509Certificate(issued.certificate).validTo);
-    return issued.obtainedMs + RENEW_AT * (endMs - issued.obtainedMs);
+    try {
+      const endMs = Date.parse(new X509Certificate(issued.certificate).validTo);
+      return issued.obtainedMs + RENEW_AT * (endMs - issued.obtainedMs);
+    } catch {
+      return 0;
+    }
   }
 }
 

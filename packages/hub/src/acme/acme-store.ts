@@ -50,7 +50,11 @@ export class AcmeStore {
 
   async issued(): Promise<IssuedCertificate | undefined> {
     const kept = await this.read('certificate.json');
-    const isWhole = typeof kept?.certificate === 'string' && typeof kept.privateKey === 'string';
+    const isWhole =
+      typeof kept?.certificate === 'string' &&
+      typeof kept.privateKey === 'string' &&
+      typeof kept.obtainedMs === 'number' &&
+      Array.isArray(kept.names);
     return isWhole ? (kept as unknown as IssuedCertificate) : undefined;
   }
 

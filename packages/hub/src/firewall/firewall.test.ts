@@ -41,6 +41,7 @@ test('the ports of a configuration are exactly those that its services open', as
     'proxy tcp 8080-8080 4',
     'proxy tcp 8443-8443 4',
   ]);
+  assert.ok(texts(await configured({ acmeDomain: 'hub.school.example' })).includes('acme tcp 80-80 4+6'));
   assert.deepEqual(
     texts(await configured({ mdns: 'false' })).filter((port) => port.startsWith('mdns')),
     [],

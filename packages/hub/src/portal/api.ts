@@ -56,6 +56,8 @@ export interface JoinFacts {
     readonly password: string;
     readonly realm: string;
     readonly tlsPort?: number;
+    /** The name that its certificate has, where that is not the host of `server`. */
+    readonly tlsHost?: string;
   };
   /** Where the page is served over HTTP and HTTPS, the addresses people type. */
   readonly urls: readonly string[];

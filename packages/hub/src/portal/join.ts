@@ -34,6 +34,8 @@ export function joinFacts(parts: JoinComponents, isSecure: boolean, reachedAt?: 
   const nameServer = urlOf(names);
   const bootstrap =
     dht?.addresses.find((entry) => address !== undefined && hostPart(entry) === address) ?? dht?.bootstrap ?? '';
+  const turnHost = address ?? turn?.host ?? '';
+  const tlsHost = certificate?.hostFor(turnHost) ?? turnHost;
   const facts: Omit<JoinFacts, 'code'> = {
     name: parts.name(),
     version: parts.version,
@@ -44,11 +46,12 @@ export function joinFacts(parts: JoinComponents, isSecure: boolean, reachedAt?: 
       ? {}
       : {
           turn: {
-            server: `${bracketed(address ?? turn.host)}:${turn.port}`,
+            server: `${bracketed(turnHost)}:${turn.port}`,
             user: turn.user,
             password: turn.password,
             realm: turn.realm,
             ...(turn.tlsPort === undefined ? {} : { tlsPort: turn.tlsPort }),
+            ...(tlsHost === turnHost ? {} : { tlsHost }),
           },
         }),
     urls: urls(portal, [...parts.names(), ...parts.addresses()], certificate),

@@ -22,7 +22,7 @@ export function testsOf(facts: JoinFacts): ReadonlyMap<TestName, RunTest> {
     tests.set('turnUdp', () => relay(`turn:${turn.server}?transport=udp`, turn));
     tests.set('turnTcp', () => relay(`turn:${turn.server}?transport=tcp`, turn));
     if (turn.tlsPort !== undefined) {
-      const host = turn.server.replace(/:\d+$/, '');
+      const host = turn.tlsHost ?? turn.server.replace(/:\d+$/, '');
       tests.set('turnTls', () => relay(`turns:${host}:${turn.tlsPort}?transport=tcp`, turn));
     }
   }
