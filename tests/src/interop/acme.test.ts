@@ -6,7 +6,7 @@ import { Scratch } from './turn-server-process.js';
 
 const NAME = 'hub.school.example';
 /** Renewed after two thirds of it. */
-const LIFE_SECONDS = 24;
+const LIFE_SECONDS = 36;
 
 function startHub(host: Host, scratch: Scratch, args: readonly string[]): ManagedProcess {
   const state = ['--state', scratch.file(host.name), '--peer-discovery', 'false', '--mdns', 'false'];
