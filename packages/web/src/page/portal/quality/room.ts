@@ -9,16 +9,8 @@ export type WayName = (typeof WAYS)[number];
 /** What two browsers tell each other through the hub. */
 export type RoomMessage =
   | { readonly kind: 'here' | 'end' }
-  | {
-      readonly kind: 'offer';
-      /** Of one room, none comes twice. */
-      readonly number: number;
-      readonly way: WayName;
-      readonly sdp: string;
-      readonly durationMs: number;
-    }
-  /** To the offer with this number: a way may be tried again, and an answer come late. */
-  | { readonly kind: 'answer'; readonly number: number; readonly sdp: string };
+  | { readonly kind: 'offer'; readonly way: WayName; readonly sdp: string; readonly durationMs: number }
+  | { readonly kind: 'answer'; readonly way: WayName; readonly sdp: string };
 
 /** A room of the hub where this browser and another one find each other. */
 export class Room {
@@ -28,7 +20,6 @@ export class Room {
   readonly #signal: AbortSignal;
   readonly #unread: RoomMessage[] = [];
   #heard = 0;
-  #offers = 0;
 
   private constructor({ code, seat }: QualitySeat, isFirst: boolean, signal: AbortSignal) {
     [this.code, this.#seat, this.isFirst, this.#signal] = [code, seat, isFirst, signal];
@@ -44,11 +35,6 @@ export class Room {
     const room = new Room(await request<QualitySeat>(path, { method: 'POST', signal }), false, signal);
     await room.say({ kind: 'here' });
     return room;
-  }
-
-  /** For the next offer. */
-  nextNumber(): number {
-    return ++this.#offers;
   }
 
   async say(message: RoomMessage): Promise<void> {
@@ -84,11 +70,10 @@ function readMessage(text: string): RoomMessage | undefined {
   } catch {
     return undefined;
   }
-  const { kind, number, sdp, durationMs } = given;
-  if (kind === 'here' || kind === 'end') return { kind };
-  if (typeof number !== 'number' || typeof sdp !== 'string') return undefined;
-  if (kind === 'answer') return { kind, number, sdp };
+  const { kind, sdp, durationMs } = given;
   const way = WAYS.find((name) => name === given.way);
-  if (kind !== 'offer' || way === undefined || typeof durationMs !== 'number') return undefined;
-  return { kind, number, way, sdp, durationMs };
+  if (kind === 'here' || kind === 'end') return { kind };
+  if (way === undefined || typeof sdp !== 'string') return undefined;
+  if (kind === 'answer') return { kind, way, sdp };
+  return kind === 'offer' && typeof durationMs === 'number' ? { kind, way, sdp, durationMs } : undefined;
 }
