@@ -24,7 +24,6 @@ const PEERS = [
   'coturn',
   'chromium',
   'libnss3-tools',
-  'curl',
   'iptables',
   'ufw',
   'firewalld',
@@ -183,7 +182,7 @@ async function installAnywhere() {
         ready,
         '--state',
         join(folder, 'state'),
-        // Other tests run beside it: any free ports.
+        // Free ports: other tests run beside it.
         ...['dht', 'names', 'names-tls', 'proxy', 'proxy-tls', 'portal', 'portal-tls', 'turn', 'turn-tls'].flatMap(
           (name) => [`--${name}-port`, '0'],
         ),

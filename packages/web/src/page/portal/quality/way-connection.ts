@@ -5,6 +5,7 @@ import { type Snapshot, selectedPair, snapshotOf } from './stream-figures.js';
 /** Candidates that take longer to gather come too late. */
 const GATHER_MS = 5000;
 const CONNECT_MS = 30_000;
+/** What is said last comes in that time, or the other one is gone. */
 const BYE_MS = 10_000;
 /** The other browser may still be busy with a way that does not work. */
 const OTHER_MS = 40_000;
@@ -44,7 +45,7 @@ export class WayConnection {
   ): Promise<WayConnection | undefined> {
     const connection = new WayConnection(configurationOf(way, facts));
     const { peer } = connection;
-    signal.addEventListener('abort', () => peer.close(), { once: true });
+    signal.addEventListener('abort', () => connection.close(), { once: true });
     peer.addEventListener('track', ({ track }) => show(new MediaStream([track])));
     const isConnected = await ('sdp' in offer
       ? connection.#answer(offer, room)
@@ -119,24 +120,23 @@ export class WayConnection {
     const { peer } = this;
     peer.addTransceiver('video', { direction: 'sendrecv' });
     await peer.setLocalDescription();
-    const number = room.nextNumber();
-    await room.say({ kind: 'offer', number, way, durationMs, sdp: await this.#description() });
+    await room.say({ kind: 'offer', way, durationMs, sdp: await this.#description() });
     const isAnswer = (message: RoomMessage): message is RoomMessage & { kind: 'answer' } =>
-      message.kind === 'answer' && message.number === number;
+      message.kind === 'answer' && message.way === way;
     const answer = await room.hear(isAnswer, OTHER_MS);
     if (answer === undefined) return false;
     await peer.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
     return this.#connected();
   }
 
-  async #answer({ number, sdp }: RoomMessage & { kind: 'offer' }, room: Room): Promise<boolean> {
+  async #answer({ way, sdp }: RoomMessage & { kind: 'offer' }, room: Room): Promise<boolean> {
     const { peer } = this;
     await peer.setRemoteDescription({ type: 'offer', sdp });
     const [transceiver] = peer.getTransceivers();
     if (transceiver === undefined) return false;
     transceiver.direction = 'sendrecv';
     await peer.setLocalDescription();
-    await room.say({ kind: 'answer', number, sdp: await this.#description() });
+    await room.say({ kind: 'answer', way, sdp: await this.#description() });
     return this.#connected();
   }
 
